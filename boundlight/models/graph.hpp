@@ -53,10 +53,12 @@ class Tensor {
   template <class T> const T* data() const { check_width(sizeof(T)); return reinterpret_cast<const T*>(bytes().data()); }
   template <class T> T* mutable_data() { check_width(sizeof(T)); unshare(); return reinterpret_cast<T*>(bytes_->data()); }
 
-  // Every element as double (exact for all types but 64-bit integers beyond 2^53) or as int64 (floats truncated).
+  // Every element as double (exact for all types but 64-bit integers beyond 2^53) or as int64 (floats
+  // truncated and saturated, NaN is 0; uint64 wraps).
   [[nodiscard]] std::vector<double> to_doubles() const;
   [[nodiscard]] std::vector<std::int64_t> to_int64s() const;
-  // Rounds to nearest-even into `type` (wraps for integers, nonzero is true for boolean).
+  // Floating types: rounded once, to nearest-even. Integers: truncated toward zero and wrapped modulo 2^bits (NaN and
+  // infinities give 0). boolean: nonzero is true.
   static Tensor from_doubles(DataType type, Shape shape, const std::vector<double>& values);
   static Tensor from_int64s(DataType type, Shape shape, const std::vector<std::int64_t>& values);
   // Same bytes, other shape. Precondition: equal element counts.
