@@ -1,0 +1,125 @@
+// Engine: values, gradients and certified bounds of one network on one back end. Everything above bounds/ talks to this
+// interface only.
+//
+// Numbers cross this interface as double on the host; arrays are [batch][size] in row order. An engine owns device copies
+// of the weights; it may be used by one thread at a time (make one per worker; they share the Network).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "boundlight/bounds/network.hpp"
+#include "boundlight/bounds/options.hpp"
+#include "boundlight/core/stop.hpp"
+
+namespace boundlight {
+
+enum class Precision : std::uint8_t {
+  single,     // rows in float
+  dual,       // rows in double
+  automatic,  // intermediate bounds in float, the rows asked for in double
+};
+
+enum class Method : std::uint8_t { interval, forward, crown, combined, alpha };
+
+// A batch of input regions. Every region is a box [lower, upper] per input element; `norm` other than linf cuts a ball out
+// of it: { x in box : ||(x - centre) ./ scale||_p <= 1 }.
+struct Regions {
+  std::int64_t batch = 0;
+  std::vector<double> lower, upper;  // [batch][input size]; lower > upper anywhere: an empty region
+  enum class Norm : std::uint8_t { linf, l2, l1 } norm = Norm::linf;
+  std::vector<double> centre;  // [batch][input size]; only for l2 and l1
+  std::vector<double> scale;   // [batch][input size]: eps in units of each element
+  // Half-spaces  sum_i normal[i] x_i <= offset  that every point of region `box` satisfies; used to tighten.
+  struct HalfSpace { std::int64_t box; std::vector<double> normal; double offset; };
+  std::vector<HalfSpace> half_spaces;
+  // Low-dimensional edits: x = anchor + sum_j direction_j p_j with p in [p_lower, p_upper] (per region). When `directions` > 0
+  // the box above must contain every such x; planes are then expressed in p as well.
+  std::int64_t directions = 0;
+  std::vector<double> anchor;             // [batch][input size]
+  std::vector<double> direction;          // [batch][directions][input size]
+  std::vector<double> p_lower, p_upper;   // [batch][directions]
+};
+
+// Linear forms of one value: form r is sum_j coefficient[r][j] value[j] + constant[r]. The same forms for every region, or
+// (per_region) forms [batch][rows] of their own.
+struct Forms {
+  ValueId value = kAbsent;
+  std::int64_t rows = 0;
+  std::vector<double> coefficient;  // [rows][size], or [batch][rows][size] when per_region
+  std::vector<double> constant;     // empty: 0
+  bool per_region = false;
+  bool want_lower = true, want_upper = true;  // leaving one out halves the work
+};
+
+struct BoundOptions {
+  Method method = Method::crown;
+  Precision precision = Precision::automatic;
+  Semantics semantics = Semantics::real;
+  SlopeRule slopes = SlopeRule::adaptive;
+  bool sound = true;             // false: measure the price of soundness; results are no bounds
+  bool planes = false;           // also return input planes of every form
+  int alpha_steps = 20;          // method alpha
+  double alpha_rate = 0.25;
+  std::uint64_t memory = 0;      // bytes for rows in flight; 0: half of the machine's
+  bool intermediate_by_interval = false;  // crown rows only for the forms asked for
+  StopToken stop;
+  ProgressSink progress;
+};
+
+struct Counters {
+  std::int64_t rows = 0;          // linear forms taken back
+  std::int64_t retired = 0;       // of these, dropped early
+  std::int64_t multiply_adds = 0;
+  std::int64_t concretised = 0;   // nodes where rows had to stop at the interval (operators without planes)
+};
+
+struct BoundResult {
+  std::int64_t batch = 0, rows = 0;
+  std::vector<double> lower, upper;     // [batch][rows]; not asked for: empty. Infinite where the bound was lost.
+  std::vector<double> charge;           // [batch][rows]: rounding charges inside lower (and as much inside upper)
+  // Planes (asked for): lower_plane[b][r] . x + lower_offset <= form <= upper_plane . x + upper_offset for x in region b.
+  std::vector<double> lower_plane, lower_offset, upper_plane, upper_offset;
+  bool complete = true;                 // false: stopped early; still sound
+  std::vector<std::string> notes;       // where rows were concretised, and why
+  Counters counters;
+};
+
+// Boxes of every variable value for a batch of regions: what intermediate bounds are, kept for reuse (branch and bound,
+// box families). Host copy; [batch][size] per value, empty for values that were not bounded.
+struct ValueBoxes {
+  std::int64_t batch = 0;
+  std::vector<std::vector<double>> lower, upper;  // by ValueId
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  [[nodiscard]] virtual const Network& network() const = 0;
+  [[nodiscard]] virtual std::string device() const = 0;
+
+  // Concrete values of `wanted` for `batch` samples; inputs [batch][input size] (all inputs concatenated). In float
+  // (as a float32 runtime) or double.
+  virtual Result<std::vector<std::vector<double>>> evaluate(const std::vector<double>& inputs, std::int64_t batch,
+                                                            const std::vector<ValueId>& wanted, Precision precision) = 0;
+
+  // Gradient in the inputs of sum_j weight[b][j] value[b][j]: [batch][input size]. The values themselves come back too.
+  struct Gradient { std::vector<double> values, inputs; };
+  virtual Result<Gradient> gradient(const std::vector<double>& inputs, std::int64_t batch, ValueId value, const std::vector<double>& weight,
+                                    Precision precision) = 0;
+
+  // Certified bounds of forms over regions. `known` (optional): boxes to start from and to intersect with; they must hold on
+  // the regions (or on the parts of them one is interested in).
+  virtual Result<BoundResult> bound(const Regions& regions, const Forms& forms, const BoundOptions& options, const ValueBoxes* known = nullptr) = 0;
+
+  // Boxes of every value by the same method.
+  virtual Result<ValueBoxes> boxes(const Regions& regions, const BoundOptions& options, const ValueBoxes* known = nullptr) = 0;
+};
+
+// device: "cpu", "cuda" or "emulated". Errors: the back end is not there (a sentence), an operator without a kernel.
+Result<std::unique_ptr<Engine>> make_engine(std::shared_ptr<const Network> network, const std::string& device = "cpu");
+
+}  // namespace boundlight

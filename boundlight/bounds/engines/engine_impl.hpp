@@ -1,0 +1,37 @@
+// The engine of one back end: holds the device and, per precision, the network's kernels (made when first needed).
+#pragma once
+
+#include "boundlight/bounds/engines/model.hpp"
+#include "boundlight/bounds/engines/row_pass.hpp"
+
+namespace boundlight::BL_NS {
+
+class EngineImpl final : public Engine {
+ public:
+  explicit EngineImpl(std::shared_ptr<const Network> network) : network_(std::move(network)) {}
+
+  const Network& network() const override { return *network_; }
+  std::string device() const override { return Device::kName; }
+  Result<std::vector<std::vector<double>>> evaluate(const std::vector<double>& inputs, std::int64_t batch, const std::vector<ValueId>& wanted,
+                                                    Precision precision) override;
+  Result<Gradient> gradient(const std::vector<double>& inputs, std::int64_t batch, ValueId value, const std::vector<double>& weight,
+                            Precision precision) override;
+  Result<BoundResult> bound(const Regions& regions, const Forms& forms, const BoundOptions& options, const ValueBoxes* known) override;
+  Result<ValueBoxes> boxes(const Regions& regions, const BoundOptions& options, const ValueBoxes* known) override;
+
+  template <class T> Result<Model<T>*> model();
+
+ private:
+  template <class T> Result<std::vector<std::vector<double>>> evaluate_as(const std::vector<double>& inputs, std::int64_t batch, const std::vector<ValueId>& wanted);
+  template <class T> Result<Gradient> gradient_as(const std::vector<double>& inputs, std::int64_t batch, ValueId value, const std::vector<double>& weight);
+  // Boxes of everything that `value` needs, by the options' method, in precision T.
+  template <class T> Result<BoxArrays<T>> boxes_as(const Regions& regions, ValueId value, const BoundOptions& options, const ValueBoxes* known, Counters& counters);
+  template <class T> Result<BoundResult> rows_as(const Regions& regions, const Forms& forms, const BoundOptions& options, const BoxArrays<T>& boxes, Counters counters);
+
+  std::shared_ptr<const Network> network_;
+  Device device_;
+  std::unique_ptr<Model<float>> single_;
+  std::unique_ptr<Model<double>> dual_;
+};
+
+}  // namespace boundlight::BL_NS

@@ -1,0 +1,30 @@
+// Add: a + b with broadcasting; linear in both.
+#include "boundlight/bounds/ops/sum.hpp"
+
+#ifdef BL_ONCE
+namespace boundlight {
+namespace {
+
+Result<std::vector<Tensor>> evaluate(const NodeView&, std::span<const Tensor* const> in) {
+  return typed::binary(*in[0], *in[1], [](auto a, auto b) { return a + b; });
+}
+
+}  // namespace
+
+extern const OpInfo Add_op;
+const OpInfo Add_op = {"Add", "", typed::broadcast_of_inputs, evaluate, "integers", "yes", "inputs and weights", "enclosure", "exact"};
+
+}  // namespace boundlight
+#endif
+
+namespace boundlight::BL_NS {
+namespace {
+
+template <class T>
+Result<std::unique_ptr<Kernel<T>>> make(Device& d, const NodeView& node) {
+  return make_sum<T>(d, node, {1, 1});
+}
+
+}  // namespace
+}  // namespace boundlight::BL_NS
+BL_REGISTER(Add, make)

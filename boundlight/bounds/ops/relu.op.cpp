@@ -1,0 +1,79 @@
+// Relu: max(x, 0).
+#include "boundlight/bounds/ops/elementwise.hpp"
+#include "boundlight/bounds/ops/typed.hpp"
+
+#ifdef BL_ONCE
+namespace boundlight {
+namespace {
+
+Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tensor* const> in) {
+  return typed::unary(node, *in[0], [](auto x) { return x < decltype(x)(0) ? decltype(x)(0) : x; });
+}
+
+}  // namespace
+
+extern const OpInfo Relu_op;
+const OpInfo Relu_op = {"Relu", "", typed::same_as_input, evaluate, "none", "yes", "yes", "exact range", "planes"};
+
+}  // namespace boundlight
+#endif
+
+namespace boundlight::BL_NS {
+namespace {
+
+// Lower plane alpha x with any alpha in [0, 1]; upper plane the chord u (x - l) / (u - l), its intercept taken over both ends.
+struct ReluFunction {
+  template <class S> BL_HD S value(S x) const { return x < 0 ? S(0) : x; }  // NaN stays NaN
+  template <class S> BL_HD S derivative(S x) const { return x > 0 ? S(1) : S(0); }
+  BL_HD Interval range(Interval x) const { return {fmax(x.lo, 0.0), fmax(x.hi, 0.0)}; }
+  BL_HD Slopes slopes(Interval x, SlopeRule rule) const {
+    if (x.hi <= 0) return {0, 0};
+    if (x.lo >= 0) return {1, 1};
+    const double chord = x.hi / (x.hi - x.lo);
+    switch (rule) {
+      case SlopeRule::zero: return {0, chord};
+      case SlopeRule::one: return {1, chord};
+      case SlopeRule::parallel: return {chord, chord};
+      case SlopeRule::adaptive: break;
+    }
+    return {x.hi >= -x.lo ? 1.0 : 0.0, chord};
+  }
+  // relu(z) - s z is piecewise linear with its kink at 0: extremes lie at the ends and, when inside, the kink.
+  BL_HD double low(double s, Interval x) const {
+    double best = fmin(at_down(s, x.lo), at_down(s, x.hi));
+    if (x.lo < 0 && x.hi > 0) best = fmin(best, 0.0);
+    return best;
+  }
+  BL_HD double high(double s, Interval x) const {
+    double best = fmax(at_up(s, x.lo), at_up(s, x.hi));
+    if (x.lo < 0 && x.hi > 0) best = fmax(best, 0.0);
+    return best;
+  }
+  BL_HD bool decided(Interval x) const { return x.lo >= 0 || x.hi <= 0; }
+  BL_HD bool free_slope(Interval x) const { return x.lo < 0 && x.hi > 0; }
+  BL_HD double free_low() const { return 0; }
+  BL_HD double free_high() const { return 1; }
+  BL_HD double deployed_error(Interval, Interval) const { return 0; }
+
+ private:
+  // relu(z) - s z at one point, on the named side; exact where a factor or the sum needs no rounding.
+  BL_HD static double at_down(double s, double z) {
+    if (z <= 0) return s == 0 || z == 0 ? 0.0 : (s == 1 ? -z : next_down(-(s * z)));
+    if (s == 1) return 0;
+    return s == 0 ? z : next_down(z - next_up(s * z));
+  }
+  BL_HD static double at_up(double s, double z) {
+    if (z <= 0) return s == 0 || z == 0 ? 0.0 : (s == 1 ? -z : next_up(-(s * z)));
+    if (s == 1) return 0;
+    return s == 0 ? z : next_up(z - next_down(s * z));
+  }
+};
+
+template <class T>
+Result<std::unique_ptr<Kernel<T>>> make(Device&, const NodeView& node) {
+  return std::unique_ptr<Kernel<T>>(std::make_unique<ElementwiseKernel<T, ReluFunction>>(ReluFunction{}, node.shape(0), node.size(0)));
+}
+
+}  // namespace
+}  // namespace boundlight::BL_NS
+BL_REGISTER(Relu, make)

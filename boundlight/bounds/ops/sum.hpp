@@ -1,0 +1,185 @@
+// SumKernel: y = sum_k s_k x_k + w with numpy broadcasting and signs s_k = +-1; constants become w. Add, Sub, Sum, Neg.
+#pragma once
+
+#include "boundlight/bounds/ops/linear.hpp"
+#include "boundlight/bounds/ops/typed.hpp"
+#include "boundlight/bounds/ops/weights.hpp"
+
+namespace boundlight::BL_NS {
+
+template <class T>
+class SumKernel : public LinearKernel<T> {
+ public:
+  struct Term {
+    T sign = 1;
+    bool same = false;             // no broadcasting
+    Buffer<std::int32_t> source;   // [output size]
+    Buffer<std::int32_t> readers_at, readers;
+  };
+
+  SumKernel(std::vector<std::int64_t> in, std::int64_t out, Shape shape, std::vector<Term> terms, Weights<T> w, std::int64_t most_readers, double relative, std::int64_t count)
+      : LinearKernel<T>(std::move(in), {out}), shape_(std::move(shape)), terms_(std::move(terms)), w_(std::move(w)), most_readers_(most_readers), relative_(relative), count_(count) {
+    for (const auto& t : terms_) all_same_ = all_same_ && (t.same || !t.source);
+  }
+
+  void apply(Device& d, LinearMode mode, const T* const* x, T* const* y, std::int64_t batch) const override {
+    const std::int64_t size = this->out_sizes()[0];
+    const T* w = mode == LinearMode::affine ? offset(0) : nullptr;
+    T* to = y[0];
+    bool first = true;
+    for (std::size_t k = 0; k < terms_.size(); ++k) {
+      const std::int64_t width = this->in_sizes()[k];
+      if (width == 0) continue;
+      const T sign = mode == LinearMode::absolute ? T(1) : terms_[k].sign;
+      const T* from = x[k];
+      const std::int32_t* source = terms_[k].same ? nullptr : terms_[k].source.data();
+      const bool start = first;
+      first = false;
+      d.map_rows(batch, size, [=] BL_HD(std::int64_t b, std::int64_t e) {
+        const T v = sign * from[b * width + (source ? source[e] : e)];
+        to[b * size + e] = start ? v : to[b * size + e] + v;
+      });
+    }
+    if (w) d.map_rows(batch, size, [=] BL_HD(std::int64_t b, std::int64_t e) { to[b * size + e] += w[e]; });
+  }
+  void transpose(Device& d, int, const T* rows, std::int64_t count, T* const* in) const override {
+    const std::int64_t size = this->out_sizes()[0];
+    for (std::size_t k = 0; k < terms_.size(); ++k) {
+      const std::int64_t width = this->in_sizes()[k];
+      T* to = in[k];
+      if (!to || width == 0) continue;
+      const T sign = terms_[k].sign;
+      if (terms_[k].same) {
+        d.map(count * size, [=] BL_HD(std::int64_t i) { to[i] = sign * rows[i]; });
+        continue;
+      }
+      const std::int32_t *at = terms_[k].readers_at.data(), *readers = terms_[k].readers.data();
+      d.map_rows(count, width, [=] BL_HD(std::int64_t r, std::int64_t i) {
+        T sum = 0;
+        for (std::int32_t p = at[i]; p < at[i + 1]; ++p) sum += rows[r * size + readers[p]];
+        to[r * width + i] = sign * sum;
+      });
+    }
+  }
+  void weight_vjp(Device& d, const T* const*, const T* const* grad_out, T* const* grad_in, std::int64_t batch) const override {
+    const std::int64_t size = this->out_sizes()[0];
+    const T* g = grad_out[0];
+    for (std::size_t k = 0; k < terms_.size(); ++k) {
+      if (this->in_sizes()[k] != 0 || !grad_in[k]) continue;
+      T* to = grad_in[k];
+      const T sign = terms_[k].sign;
+      const std::int32_t *at = terms_[k].readers_at.data(), *readers = terms_[k].readers.data();
+      d.map(terms_[k].readers_at.size() - 1, [=] BL_HD(std::int64_t i) {
+        for (std::int64_t b = 0; b < batch; ++b)
+          for (std::int32_t p = at[i]; p < at[i + 1]; ++p) to[i] += sign * g[b * size + readers[p]];
+      });
+    }
+  }
+  bool windows() const override { return all_same_ && shape_.size() == 4 && shape_[0] == 1; }
+  typename LinearKernel<T>::Plane plane() const override {
+    if (shape_.size() != 4) return {};
+    return {shape_[1], shape_[2], shape_[3]};
+  }
+  void transpose_windows(Device& d, RowBlock<T>&& rows, RowBlock<T>* out) const override {
+    // The last variable input takes the block itself, the others copies.
+    std::size_t last = terms_.size();
+    for (std::size_t k = 0; k < terms_.size(); ++k)
+      if (this->in_sizes()[k] != 0) last = k;
+    for (std::size_t k = 0; k < terms_.size(); ++k) {
+      if (this->in_sizes()[k] == 0) continue;
+      if (k == last) {
+        out[k] = std::move(rows);
+      } else {
+        out[k].rows = rows.rows, out[k].width = rows.width, out[k].windowed = true;
+        out[k].window_h = rows.window_h, out[k].window_w = rows.window_w;
+        out[k].a = d.template buffer<T>(rows.rows * rows.width);
+        out[k].top = d.template buffer<std::int32_t>(rows.rows);
+        out[k].left = d.template buffer<std::int32_t>(rows.rows);
+        d.copy(out[k].a.data(), rows.a.data(), rows.rows * rows.width);
+        d.copy(out[k].top.data(), rows.top.data(), rows.rows);
+        d.copy(out[k].left.data(), rows.left.data(), rows.rows);
+      }
+      if (terms_[k].sign != 1) {
+        T* a = out[k].a.data();
+        d.map(out[k].rows * out[k].width, [=] BL_HD(std::int64_t i) { a[i] = -a[i]; });
+      }
+    }
+  }
+  const T* offset(int) const override { return w_.data.size() ? w_.data.data() : nullptr; }
+  std::int64_t terms_ahead() const override { return count_; }
+  std::int64_t terms_back() const override { return most_readers_; }
+  double relative_error() const override { return relative_; }
+
+ private:
+  Shape shape_;
+  std::vector<Term> terms_;
+  Weights<T> w_;
+  std::int64_t most_readers_;
+  double relative_;
+  std::int64_t count_;
+  bool all_same_ = true;
+};
+
+// For every element of an input, the output elements that read it (CSR).
+struct Readers {
+  std::vector<std::int32_t> at, list;
+  std::int64_t most = 0;
+};
+inline Readers readers_of(const std::vector<std::int64_t>& source, std::int64_t width) {
+  Readers r;
+  r.at.assign(static_cast<std::size_t>(width) + 1, 0);
+  for (const auto s : source) ++r.at[static_cast<std::size_t>(s) + 1];
+  for (std::size_t i = 1; i < r.at.size(); ++i) {
+    r.most = std::max<std::int64_t>(r.most, r.at[i]);
+    r.at[i] += r.at[i - 1];
+  }
+  r.list.resize(source.size() + 1);
+  auto next = r.at;
+  for (std::size_t e = 0; e < source.size(); ++e) r.list[static_cast<std::size_t>(next[static_cast<std::size_t>(source[e])]++)] = static_cast<std::int32_t>(e);
+  return r;
+}
+
+template <class U>
+Buffer<U> uploaded(Device& d, const std::vector<U>& host) {
+  auto b = d.buffer<U>(static_cast<std::int64_t>(host.size()));
+  d.upload(b.data(), host.data(), b.size());
+  return b;
+}
+
+template <class T>
+Result<std::unique_ptr<Kernel<T>>> make_sum(Device& d, const NodeView& node, const std::vector<int>& signs) {
+  const Shape& shape = node.outputs[0]->shape;
+  const std::int64_t size = node.outputs[0]->size;
+  std::vector<std::int64_t> in;
+  std::vector<typename SumKernel<T>::Term> terms;
+  std::vector<double> w;
+  std::int64_t most = 1;
+  int constants = 0;
+  for (std::size_t k = 0; k < node.inputs.size(); ++k) {
+    typename SumKernel<T>::Term t;
+    t.sign = static_cast<T>(signs[k]);
+    t.same = node.shape(k) == shape;
+    const auto source = typed::broadcast_index(node.shape(k), shape);
+    const auto readers = readers_of(source, node.size(k));
+    t.source = uploaded(d, std::vector<std::int32_t>(source.begin(), source.end()));
+    t.readers_at = uploaded(d, readers.at);
+    t.readers = uploaded(d, readers.list);
+    if (node.variable(k)) {
+      most = std::max(most, readers.most);
+    } else {
+      const auto c = node.inputs[k]->constant->to_doubles();
+      w.resize(static_cast<std::size_t>(size), 0.0);
+      for (std::size_t e = 0; e < w.size(); ++e) w[e] += signs[k] * c[static_cast<std::size_t>(source[e])];
+      ++constants;
+    }
+    in.push_back(node.variable(k) ? node.size(k) : 0);
+    terms.push_back(std::move(t));
+  }
+  // Several constants are added up here, in double; cancellation can make that error large against the sum.
+  if (constants > 1) return refuse("adds several constants; fold them in the model");
+  auto weights = weights_of<T>(d, w);
+  const double relative = weights.relative;
+  return std::unique_ptr<Kernel<T>>(std::make_unique<SumKernel<T>>(in, size, shape, std::move(terms), std::move(weights), most, relative, static_cast<std::int64_t>(node.inputs.size())));
+}
+
+}  // namespace boundlight::BL_NS

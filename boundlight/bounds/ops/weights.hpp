@@ -1,0 +1,40 @@
+// Constants on the device in precision T, with the relative error that the conversion made.
+#pragma once
+
+#include "boundlight/bounds/ops/kernel.hpp"
+
+namespace boundlight::BL_NS {
+
+template <class T>
+struct Weights {
+  Buffer<T> data;
+  Buffer<T> absolute;      // |data|
+  double relative = 0;     // |exact - data| <= relative |data|; infinite when a value does not fit into T
+};
+
+// The tensor's exact values, rounded to nearest T.
+template <class T>
+Weights<T> weights_of(Device& d, const std::vector<double>& exact) {
+  Weights<T> w;
+  const auto n = static_cast<std::int64_t>(exact.size());
+  std::vector<T> near(exact.size()), size(exact.size());
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    near[i] = static_cast<T>(exact[i]);
+    size[i] = near[i] < 0 ? -near[i] : near[i];
+    if (static_cast<double>(near[i]) == exact[i]) continue;
+    // Normal results err by at most u |near| (1 + 2u); below that, and beyond the range, no relative bound exists.
+    const bool normal = size[i] >= smallest_normal<T> && size[i] <= std::numeric_limits<T>::max();
+    w.relative = normal ? std::max(w.relative, 2.0 * static_cast<double>(unit_roundoff<T>)) : std::numeric_limits<double>::infinity();
+  }
+  w.data = d.buffer<T>(n);
+  w.absolute = d.buffer<T>(n);
+  d.upload(w.data.data(), near.data(), n);
+  d.upload(w.absolute.data(), size.data(), n);
+  return w;
+}
+template <class T>
+Weights<T> weights_of(Device& d, const Tensor& tensor) {
+  return weights_of<T>(d, tensor.to_doubles());
+}
+
+}  // namespace boundlight::BL_NS

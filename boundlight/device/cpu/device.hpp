@@ -1,0 +1,158 @@
+// The cpu back end: TBB over fixed blocks, BLAS (one thread per task) for gemm. Interface: device/device.hpp.
+#pragma once
+
+#include <tbb/blocked_range.h>
+#include <tbb/parallel_for.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <type_traits>
+
+#include "boundlight/core/rounding.hpp"
+#include "boundlight/device/cpu/memory.hpp"
+
+namespace boundlight::BL_NS {
+
+template <class T>
+class Buffer {
+  static_assert(std::is_trivially_copyable_v<T>);
+
+ public:
+  Buffer() = default;
+  Buffer(device_cpu::Pool* pool, std::int64_t n) : pool_(pool), size_(n), data_(static_cast<T*>(pool->take(bytes(n)))) {}
+  Buffer(Buffer&& other) noexcept { swap(other); }
+  Buffer& operator=(Buffer&& other) noexcept {
+    Buffer gone(std::move(other));
+    swap(gone);
+    return *this;
+  }
+  ~Buffer() {
+    if (data_) pool_->give(data_, bytes(size_));
+  }
+  T* data() const { return data_; }
+  std::int64_t size() const { return size_; }
+  explicit operator bool() const { return data_ != nullptr; }
+
+ private:
+  static std::size_t bytes(std::int64_t n) { return static_cast<std::size_t>(n) * sizeof(T); }
+  void swap(Buffer& other) noexcept {
+    std::swap(pool_, other.pool_);
+    std::swap(size_, other.size_);
+    std::swap(data_, other.data_);
+  }
+  device_cpu::Pool* pool_ = nullptr;
+  std::int64_t size_ = 0;
+  T* data_ = nullptr;
+};
+
+class Device {
+ public:
+  explicit Device(int /*index*/ = 0) {}
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  static constexpr const char* kName = "cpu";
+
+  template <class T> Buffer<T> buffer(std::int64_t n) { return Buffer<T>(&pool_, n); }
+
+  template <class F>
+  void map(std::int64_t n, F f) {
+    blocks(n, kBlock, [&](std::int64_t from, std::int64_t to) {
+      for (std::int64_t i = from; i < to; ++i) f(i);
+    });
+  }
+
+  template <class F>
+  void map_rows(std::int64_t rows, std::int64_t cols, F f) {
+    blocks(rows, rows_per_block(cols), [&](std::int64_t from, std::int64_t to) {
+      for (std::int64_t r = from; r < to; ++r)
+        for (std::int64_t c = 0; c < cols; ++c) f(r, c);
+    });
+  }
+
+  // A slot of the K running sums; lanes are interleaved so that the loop over a block of columns vectorises.
+  struct Sums {
+    double* at;
+    void add(int k, double x) const { at[k * kLanes] += x; }
+  };
+
+  template <int K, class F>
+  void sum_rows(std::int64_t rows, std::int64_t cols, F f, double* const (&out)[K]) {
+    double* targets[K];
+    for (int k = 0; k < K; ++k) targets[k] = out[k];
+    blocks(rows, rows_per_block(cols), [&](std::int64_t from, std::int64_t to) {
+      for (std::int64_t r = from; r < to; ++r) {
+        double lanes[K * kLanes] = {};
+        std::int64_t c = 0;
+        for (; c + kLanes <= cols; c += kLanes)
+          for (int lane = 0; lane < kLanes; ++lane) f(r, c + lane, Sums{lanes + lane});
+        for (int lane = 0; c < cols; ++c, ++lane) f(r, c, Sums{lanes + lane});
+        for (int k = 0; k < K; ++k) {
+          double total = 0;
+          for (int lane = 0; lane < kLanes; ++lane) total += lanes[k * kLanes + lane];
+          targets[k][r] += total;
+        }
+      }
+    });
+  }
+
+  template <class F>
+  void max_rows(std::int64_t rows, std::int64_t cols, F f, double* out) {
+    blocks(rows, rows_per_block(cols), [&](std::int64_t from, std::int64_t to) {
+      for (std::int64_t r = from; r < to; ++r) {
+        double best = -std::numeric_limits<double>::infinity();
+        for (std::int64_t c = 0; c < cols; ++c) {
+          const double x = f(r, c);
+          if (!(x <= best)) best = x;  // keeps NaN: a later x compares false and replaces it only by itself
+          if (x != x) break;
+        }
+        out[r] = best;
+      }
+    });
+  }
+
+  void gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda, const float* b,
+            std::int64_t ldb, float beta, float* c, std::int64_t ldc) {
+    device_cpu::gemm(ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc);
+  }
+  void gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const double* a, std::int64_t lda, const double* b,
+            std::int64_t ldb, double beta, double* c, std::int64_t ldc) {
+    device_cpu::gemm(ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc);
+  }
+
+  template <class T> void upload(T* to, const T* from, std::int64_t n) { copy(to, from, n); }
+  template <class T> void download(T* to, const T* from, std::int64_t n) { copy(to, from, n); }
+  template <class T> void copy(T* to, const T* from, std::int64_t n) {
+    if (n > 0) std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(T));
+  }
+  template <class T> void fill(T* to, T value, std::int64_t n) { std::fill_n(to, n, value); }
+  void check() {}
+
+  std::size_t memory_in_use() const { return pool_.in_use(); }
+  std::size_t memory_peak() const { return pool_.peak(); }
+
+ private:
+  static constexpr std::int64_t kBlock = 8192;  // elements of one task: about 10 microseconds of work
+  static constexpr int kLanes = 8;
+
+  static std::int64_t rows_per_block(std::int64_t cols) { return std::max<std::int64_t>(1, kBlock / std::max<std::int64_t>(1, cols)); }
+
+  // body(from, to) over fixed blocks, in parallel when there is more than one: the partition never depends on threads.
+  template <class Body>
+  static void blocks(std::int64_t n, std::int64_t block, const Body& body) {
+    if (n <= block) {
+      if (n > 0) body(std::int64_t{0}, n);
+      return;
+    }
+    const std::int64_t count = (n + block - 1) / block;
+    tbb::parallel_for(tbb::blocked_range<std::int64_t>(0, count, 1), [&](const tbb::blocked_range<std::int64_t>& range) {
+      for (std::int64_t i = range.begin(); i < range.end(); ++i) body(i * block, std::min(n, (i + 1) * block));
+    });
+  }
+
+  device_cpu::Pool pool_;
+};
+
+}  // namespace boundlight::BL_NS

@@ -1,0 +1,67 @@
+// gemm on the cpu: tiles of fixed shape (so that bits do not depend on the number of threads), one BLAS thread each.
+#include <cblas.h>
+#include <tbb/parallel_for.h>
+
+#include <algorithm>
+
+#include "boundlight/device/cpu/memory.hpp"
+
+extern "C" void openblas_set_num_threads(int) __attribute__((weak));
+
+namespace boundlight::device_cpu {
+namespace {
+
+constexpr std::int64_t kTileRows = 192, kTileCols = 512;
+constexpr double kWorthATask = 4e5;  // multiply-adds below which a second task costs more than it gains
+
+void call(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, const float* a, int lda, const float* b, int ldb, float beta,
+          float* c, int ldc) {
+  cblas_sgemm(CblasRowMajor, ta, tb, m, n, k, 1.0F, a, lda, b, ldb, beta, c, ldc);
+}
+void call(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, const double* a, int lda, const double* b, int ldb, double beta,
+          double* c, int ldc) {
+  cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, 1.0, a, lda, b, ldb, beta, c, ldc);
+}
+
+// The library's own threads would fight with ours; asked for once, before the first call.
+void one_thread() {
+  static const bool done = [] {
+    if (openblas_set_num_threads) openblas_set_num_threads(1);
+    return true;
+  }();
+  (void)done;
+}
+
+template <class T>
+void tiled(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const T* a, std::int64_t lda, const T* b, std::int64_t ldb,
+           T beta, T* c, std::int64_t ldc) {
+  if (m <= 0 || n <= 0) return;
+  one_thread();
+  const auto tile = [&](std::int64_t r0, std::int64_t r1, std::int64_t c0, std::int64_t c1) {
+    call(ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, static_cast<int>(r1 - r0), static_cast<int>(c1 - c0),
+         static_cast<int>(k), a + (ta ? r0 : r0 * lda), static_cast<int>(lda), b + (tb ? c0 * ldb : c0), static_cast<int>(ldb), beta,
+         c + r0 * ldc + c0, static_cast<int>(ldc));
+  };
+  if (static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k) < kWorthATask) return tile(0, m, 0, n);
+  const std::int64_t down = (m + kTileRows - 1) / kTileRows, across = (n + kTileCols - 1) / kTileCols;
+  // Even tiles: one of 200 rows is cut into two of 100, not into 192 and 8.
+  const std::int64_t height = (m + std::max<std::int64_t>(2, down) - 1) / std::max<std::int64_t>(2, down), width = (n + across - 1) / across;
+  const std::int64_t rows = (m + height - 1) / height, cols = (n + width - 1) / width;
+  tbb::parallel_for(std::int64_t{0}, rows * cols, [&](std::int64_t i) {
+    const std::int64_t r = i / cols * height, q = i % cols * width;
+    tile(r, std::min(m, r + height), q, std::min(n, q + width));
+  });
+}
+
+}  // namespace
+
+void gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda, const float* b,
+          std::int64_t ldb, float beta, float* c, std::int64_t ldc) {
+  tiled(ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc);
+}
+void gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const double* a, std::int64_t lda, const double* b,
+          std::int64_t ldb, double beta, double* c, std::int64_t ldc) {
+  tiled(ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc);
+}
+
+}  // namespace boundlight::device_cpu
