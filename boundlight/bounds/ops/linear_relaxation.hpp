@@ -53,6 +53,12 @@ void LinearRelaxation<T>::charge_costs(Device& d, const BoxView<T>* in, std::int
   }
 }
 
+template <class T>
+std::unique_ptr<Relaxation<T>> LinearKernel<T>::relax(Device& d, const BoxView<T>* in, const BoxView<T>*, std::int64_t batch, const BoundSettings& settings,
+                                                      SlopeRule) const {
+  return std::make_unique<LinearRelaxation<T>>(d, *this, in, batch, settings);
+}
+
 // bias += A w, charge += |A| cost + cost0, for dense and windowed rows.
 template <class T>
 void LinearRelaxation<T>::account(Device& d, int slot, const RowBlock<T>& rows, RowAccounts accounts) const {
