@@ -219,6 +219,20 @@ Result<BoundResult> EngineImpl::rows_as(const Regions& regions, const Forms& for
     RowPass<T> pass(*m, boxes, relaxations, regions, settings);
     const auto found = pass.run(forms.value, std::move(rows), box, constant, options.planes, result.counters);
     for (std::size_t i = 0; i < found.charge.size(); ++i) result.charge[i] = std::max(result.charge[i], found.charge[i]);
+    if (options.planes) {
+      auto& plane = sign > 0 ? result.lower_plane : result.upper_plane;
+      auto& offset = sign > 0 ? result.lower_offset : result.upper_offset;
+      const std::int64_t inputs = network_->input_size();
+      plane.assign(static_cast<std::size_t>(total * inputs), 0.0);
+      for (std::size_t k = 0; k < network_->inputs.size(); ++k) {
+        if (!found.plane[k]) continue;
+        const std::int64_t width = network_->values[static_cast<std::size_t>(network_->inputs[k])].size, at = network_->input_offset(k);
+        const auto host = to_host(device_, found.plane[k].data(), total * width);
+        for (std::int64_t row = 0; row < total; ++row)
+          for (std::int64_t j = 0; j < width; ++j) plane[static_cast<std::size_t>(row * inputs + at + j)] = sign * host[static_cast<std::size_t>(row * width + j)];
+      }
+      for (const double o : found.plane_offset) offset.push_back(sign * o);
+    }
     if (sign > 0) {
       result.lower = found.lower;
     } else {
