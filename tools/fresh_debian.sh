@@ -22,13 +22,13 @@ rm -f "$root/etc/apt/sources.list"
 cp -a /etc/apt/sources.list.d/debian.sources "$root/etc/apt/sources.list.d/"
 cp -a /etc/apt/apt.conf.d/. "$root/etc/apt/apt.conf.d/"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
-cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/machine-certificates.crt"
-git clone -q . "$root/boundlight"
+cp /etc/ssl/certs/ca-certificates.crt "$root/etc/machine-certificates.crt"
+git clone -q --no-hardlinks . "$root/boundlight"
 
 mount --bind /dev "$root/dev"
 mount -t proc proc "$root/proc"
 trap 'umount "$root/proc" "$root/dev"' EXIT
-pass=(PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 PIP_CERT=/etc/ssl/machine-certificates.crt)
+pass=(PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 PIP_CERT=/etc/machine-certificates.crt)
 for name in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY PIP_INDEX_URL CI; do
   [[ -z ${!name:-} ]] || pass+=("$name=${!name}")
 done
