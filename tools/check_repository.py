@@ -6,7 +6,7 @@ usage: check_repository.py layers|text|lengths|headers|symbols [--root DIR] [opt
 layers    no include that tools/layers.txt does not grant; no operator named in an engine
 text      ASCII only, no tabs, no absolute paths of somebody's machine
 lengths   no source file over 500 lines but those listed with a reason in tools/long_files.txt
-headers   every header compiles alone (--compiler CXX -- FLAGS...)
+headers   every header compiles alone (--compiler CXX, --define NAME=VALUE)
 symbols   the library neither prints nor ends the process (--library FILE)
 
 Prints one line per violation, "place: what, and what to do"; exit status 1 when there is one.
@@ -216,7 +216,7 @@ def main():
     parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parent.parent)
     parser.add_argument("--compiler", default="c++")
     parser.add_argument("--library")
-    parser.add_argument("flags", nargs="*", help="compiler flags, after --")
+    parser.add_argument("--define", action="append", default=[], help="NAME=VALUE for the compiler")
     options = parser.parse_args()
     root = options.root.resolve()
     if options.rule == "symbols" and not options.library:
@@ -225,7 +225,7 @@ def main():
         "layers": lambda: check_layers(root),
         "text": lambda: check_text(root),
         "lengths": lambda: check_lengths(root),
-        "headers": lambda: check_headers(root, options.compiler, options.flags),
+        "headers": lambda: check_headers(root, options.compiler, ["-D" + d for d in options.define]),
         "symbols": lambda: check_symbols(options.library),
     }[options.rule]())
     for violation in violations:

@@ -1,0 +1,27 @@
+# The Debian package: built, its dependencies named, unpacked into a clean prefix, run there.
+include(${CMAKE_CURRENT_LIST_DIR}/common.cmake)
+run("cpack" ${CMAKE_COMMAND} -E chdir ${SCRATCH} ${CPACK} -G DEB --config ${BUILD}/CPackConfig.cmake -B ${SCRATCH})
+file(GLOB package ${SCRATCH}/boundlight_${VERSION}_*.deb)
+list(LENGTH package count)
+if(NOT count EQUAL 1)
+  message(FATAL_ERROR "expected one package, found: ${package}")
+endif()
+
+run("fields" dpkg-deb --field ${package} Depends)
+foreach(library libc6 libstdc++6 libtbb12 libprotobuf32 libonnx1)
+  string(REPLACE "+" "[+]" pattern ${library})
+  if(NOT OUTPUT MATCHES "(^|, )${pattern}( |,|\n)")
+    message(FATAL_ERROR "the package does not depend on ${library}: ${OUTPUT}")
+  endif()
+endforeach()
+
+run("unpack" dpkg-deb --extract ${package} ${SCRATCH}/root)
+if(COMMAND)
+  expect_version(${SCRATCH}/root/usr/bin/boundlight)
+endif()
+foreach(file include/boundlight/core/result.hpp ${LIBDIR}/cmake/boundlight/boundlight-config.cmake
+        share/doc/boundlight/copyright)
+  if(NOT EXISTS ${SCRATCH}/root/usr/${file})
+    message(FATAL_ERROR "the package lacks /usr/${file}")
+  endif()
+endforeach()
