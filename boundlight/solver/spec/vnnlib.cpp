@@ -28,10 +28,7 @@ class Tokens {
 
  private:
   void step() {
-    if (text_[at_] == '\n') {
-      ++line_;
-      column_ = 0;
-    }
+    if (text_[at_] == '\n') ++line_, column_ = 0;
     ++at_;
     ++column_;
   }
@@ -46,11 +43,10 @@ class Tokens {
     token_ = {{}, line_, column_};
     const std::size_t start = at_;
     if (at_ == text_.size()) return;
-    if (text_[at_] == '(' || text_[at_] == ')') {
+    if (text_[at_] == '(' || text_[at_] == ')')
       step();
-    } else {
+    else
       while (at_ < text_.size() && !blank(text_[at_]) && text_[at_] != '(' && text_[at_] != ')' && text_[at_] != ';') step();
-    }
     token_.text = text_.substr(start, at_ - start);
   }
 
@@ -93,7 +89,7 @@ constexpr std::int64_t kFirstOutput = std::int64_t{1} << 40;
 struct Atom {
   Linear left;  // left <= 0, or < 0
   bool strict = false;
-  // Σ one input and nothing else: a side of the box
+  // One input and nothing else: a side of the box.
   [[nodiscard]] bool is_side() const { return left.terms.size() == 1 && left.terms.begin()->first < kFirstOutput; }
 };
 
