@@ -15,6 +15,8 @@
 //   d.gemm(ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc)
 //                                            row-major c[m][n] = op(a)[m][k] op(b)[k][n] + beta c, in T, any order,
 //                                            fused or not; never a reduced precision
+//   d.gemm_batched(count, ta, tb, m, n, k, a, lda, step_a, b, ldb, step_b, beta, c, ldc, step_c)
+//                                            gemm on `count` triples, step_x elements apart (step 0: the same operand for all)
 //   d.upload(dst, src, n) / d.download(dst, src, n) / d.copy(dst, src, n) / d.fill(dst, value, n)
 //   d.memory_in_use(), d.memory_peak()       bytes of live buffers
 //   d.check()                                throws if any launch failed since the last check

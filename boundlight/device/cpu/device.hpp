@@ -122,6 +122,12 @@ class Device {
     device_cpu::gemm(ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc);
   }
 
+  template <class T>
+  void gemm_batched(std::int64_t count, bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const T* a, std::int64_t lda,
+                    std::int64_t step_a, const T* b, std::int64_t ldb, std::int64_t step_b, T beta, T* c, std::int64_t ldc, std::int64_t step_c) {
+    device_cpu::gemm_batched(count, ta, tb, m, n, k, a, lda, step_a, b, ldb, step_b, beta, c, ldc, step_c);
+  }
+
   template <class T> void upload(T* to, const T* from, std::int64_t n) { copy(to, from, n); }
   template <class T> void download(T* to, const T* from, std::int64_t n) { copy(to, from, n); }
   template <class T> void copy(T* to, const T* from, std::int64_t n) {

@@ -53,6 +53,23 @@ void tiled(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, con
   });
 }
 
+// Small products share a task; a large one is cut as if it stood alone. Which of the two it is depends on one product's
+// shape only, so its bits do not depend on `count`.
+template <class T>
+void batched(std::int64_t count, bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const T* a, std::int64_t lda, std::int64_t step_a,
+             const T* b, std::int64_t ldb, std::int64_t step_b, T beta, T* c, std::int64_t ldc, std::int64_t step_c) {
+  if (count <= 0 || m <= 0 || n <= 0) return;
+  const double work = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(std::max<std::int64_t>(k, 1));
+  const std::int64_t together = std::max<std::int64_t>(1, static_cast<std::int64_t>(kWorthATask / work));
+  const auto run = [&](std::int64_t task) {
+    for (std::int64_t i = task * together; i < std::min(count, (task + 1) * together); ++i)
+      tiled(ta, tb, m, n, k, a + i * step_a, lda, b + i * step_b, ldb, beta, c + i * step_c, ldc);
+  };
+  const std::int64_t tasks = (count + together - 1) / together;
+  if (tasks == 1) run(0);
+  else tbb::parallel_for(std::int64_t{0}, tasks, run);
+}
+
 }  // namespace
 
 void gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda, const float* b,
@@ -62,6 +79,16 @@ void gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, cons
 void gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const double* a, std::int64_t lda, const double* b,
           std::int64_t ldb, double beta, double* c, std::int64_t ldc) {
   tiled(ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc);
+}
+
+
+void gemm_batched(std::int64_t count, bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda,
+                  std::int64_t step_a, const float* b, std::int64_t ldb, std::int64_t step_b, float beta, float* c, std::int64_t ldc, std::int64_t step_c) {
+  batched(count, ta, tb, m, n, k, a, lda, step_a, b, ldb, step_b, beta, c, ldc, step_c);
+}
+void gemm_batched(std::int64_t count, bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const double* a, std::int64_t lda,
+                  std::int64_t step_a, const double* b, std::int64_t ldb, std::int64_t step_b, double beta, double* c, std::int64_t ldc, std::int64_t step_c) {
+  batched(count, ta, tb, m, n, k, a, lda, step_a, b, ldb, step_b, beta, c, ldc, step_c);
 }
 
 }  // namespace boundlight::device_cpu

@@ -35,5 +35,10 @@ void gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, cons
           std::int64_t ldb, float beta, float* c, std::int64_t ldc);
 void gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const double* a, std::int64_t lda, const double* b,
           std::int64_t ldb, double beta, double* c, std::int64_t ldc);
+// The same for `count` triples of matrices, step_a, step_b and step_c elements apart.
+void gemm_batched(std::int64_t count, bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda,
+                  std::int64_t step_a, const float* b, std::int64_t ldb, std::int64_t step_b, float beta, float* c, std::int64_t ldc, std::int64_t step_c);
+void gemm_batched(std::int64_t count, bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const double* a, std::int64_t lda,
+                  std::int64_t step_a, const double* b, std::int64_t ldb, std::int64_t step_b, double beta, double* c, std::int64_t ldc, std::int64_t step_c);
 
 }  // namespace boundlight::device_cpu

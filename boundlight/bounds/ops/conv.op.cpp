@@ -1,0 +1,348 @@
+// Conv: y[o, q] = sum_{c, k} w[o, c, k] x[c, position(q, k)] + b[o] over one to three spatial axes, with groups. Linear in x.
+//
+// Forward: patches [terms][positions] per sample, then one product with the weights. Back (dense rows): the product with the
+// transposed weights, then every input element collects the patch entries it is in. Windowed rows never leave their
+// receptive field: [rows x window][out channels] times [out channels][kernel x in channels], collected into a window that
+// has grown by the kernel.
+#include "boundlight/bounds/ops/linear.hpp"
+#include "boundlight/bounds/ops/spatial.hpp"
+#include "boundlight/bounds/ops/typed.hpp"
+#include "boundlight/bounds/ops/weights.hpp"
+
+namespace boundlight {
+
+// What a Conv node computes.
+struct ConvGeometry {
+  spatial::Windows at;
+  std::int64_t samples = 1, in_channels = 1, out_channels = 1, groups = 1;
+  BL_HD std::int64_t group_in() const { return in_channels / groups; }
+  BL_HD std::int64_t group_out() const { return out_channels / groups; }
+  BL_HD std::int64_t terms() const { return group_in() * at.kernel_size(); }
+};
+Result<ConvGeometry> conv_geometry(const NodeView& node);
+
+}  // namespace boundlight
+
+#ifdef BL_ONCE
+namespace boundlight {
+
+Result<ConvGeometry> conv_geometry(const NodeView& node) {
+  const Shape &x = node.shape(0), &w = node.shape(1);
+  if (w.size() != x.size()) return refuse("the weights' shape " + to_string(w) + " does not fit an input of shape " + to_string(x));
+  ConvGeometry g;
+  BL_TRY(windows, spatial::windows_of(node, {w.begin() + std::min<std::ptrdiff_t>(2, static_cast<std::ptrdiff_t>(w.size())), w.end()}));
+  g.at = windows;
+  g.samples = x[0];
+  g.in_channels = x[1];
+  g.out_channels = w[0];
+  g.groups = node.integer("group", 1);
+  if (g.groups < 1 || g.in_channels % g.groups != 0 || g.out_channels % g.groups != 0 || w[1] != g.in_channels / g.groups)
+    return refuse("group " + std::to_string(g.groups) + " does not fit weights of shape " + to_string(w) + " and an input of shape " + to_string(x));
+  if (node.has(2) && node.shape(2) != Shape{g.out_channels}) return refuse("the bias has shape " + to_string(node.shape(2)) + ", needed is " + std::to_string(g.out_channels));
+  return g;
+}
+
+namespace {
+
+Result<std::vector<TypedShape>> infer(const NodeView& node) {
+  BL_TRY(g, conv_geometry(node));
+  return std::vector<TypedShape>{{node.inputs[0]->type, spatial::output_shape(node.shape(0), g.out_channels, g.at)}};
+}
+
+Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tensor* const> in) {
+  BL_TRY(g, conv_geometry(node));
+  return typed::with_type(in[0]->type(), [&]<class S>() -> Result<std::vector<Tensor>> {
+    const auto x = typed::elements<S>(*in[0]), w = typed::elements<S>(*in[1]);
+    const auto bias = node.has(2) ? typed::elements<S>(*in[2]) : std::vector<S>();
+    std::vector<S> y(static_cast<std::size_t>(g.samples * g.out_channels * g.at.out_size()));
+    std::size_t to = 0;
+    for (std::int64_t n = 0; n < g.samples; ++n)
+      for (std::int64_t o = 0; o < g.out_channels; ++o)
+        for (std::int64_t q = 0; q < g.at.out_size(); ++q, ++to) {
+          S sum = bias.empty() ? S{} : static_cast<S>(bias[static_cast<std::size_t>(o)]);
+          for (std::int64_t c = 0; c < g.group_in(); ++c)
+            for (std::int64_t k = 0; k < g.at.kernel_size(); ++k) {
+              const std::int64_t p = g.at.input_of(q, k);
+              if (p < 0) continue;
+              const std::int64_t channel = o / g.group_out() * g.group_in() + c;
+              sum = static_cast<S>(sum + x[static_cast<std::size_t>((n * g.in_channels + channel) * g.at.in_size() + p)] *
+                                             w[static_cast<std::size_t>((o * g.group_in() + c) * g.at.kernel_size() + k)]);
+            }
+          y[to] = sum;
+        }
+    return std::vector<Tensor>{typed::tensor_of<S>(in[0]->type(), spatial::output_shape(node.shape(0), g.out_channels, g.at), y)};
+  });
+}
+
+}  // namespace
+
+extern const OpInfo Conv_op;
+const OpInfo Conv_op = {"Conv", "kernel_shape:I strides:I pads:I dilations:I group:i auto_pad:s", infer, evaluate, "none",
+                        "yes", "inputs and weights", "enclosure", "exact"};
+
+}  // namespace boundlight
+#endif
+
+namespace boundlight::BL_NS {
+namespace {
+
+// Elements of scratch that stay in the second-level cache or its neighbourhood, per step of the loops below.
+constexpr std::int64_t kScratch = std::int64_t{1} << 21;
+
+template <class T>
+class ConvKernel : public LinearKernel<T> {
+ public:
+  ConvKernel(Device& d, const ConvGeometry& g, bool flat, std::vector<std::int64_t> in, const std::vector<double>& w, const std::vector<double>& bias)
+      : LinearKernel<T>(std::move(in), {g.samples * g.out_channels * g.at.out_size()}), g_(g), flat_(flat), w_(weights_of<T>(d, w)),
+        bias_(weights_of<T>(d, bias)), offset_(weights_of<T>(d, expanded(bias))), window_w_(d.buffer<T>(w_.data.size())) {
+    // The same weights, kernel positions before channels.
+    const T* from = w_.data.data();
+    T* to = window_w_.data();
+    const std::int64_t channels = g_.group_in(), kernel = g_.at.kernel_size();
+    d.map_rows(g_.out_channels * kernel, channels, [=] BL_HD(std::int64_t r, std::int64_t c) {
+      to[r * channels + c] = from[(r / kernel * channels + c) * kernel + r % kernel];
+    });
+  }
+
+  void apply(Device& d, LinearMode mode, const T* const* x, T* const* y, std::int64_t batch) const override {
+    const T* w = mode == LinearMode::absolute ? w_.absolute.data() : w_.data.data();
+    each_patch_block(d, x[0], batch * g_.samples, [&](const PatchBlock& p) {
+      d.gemm_batched(p.count, false, false, g_.group_out(), p.positions, g_.terms(), w + p.group * g_.group_out() * g_.terms(), g_.terms(), std::int64_t{0},
+                     p.data, p.stride, p.step, T(0), y[0] + p.output, g_.at.out_size(), g_.out_channels * g_.at.out_size());
+    });
+    if (mode != LinearMode::affine || bias_.data.size() == 0) return;
+    const T* bias = bias_.data.data();
+    T* to = y[0];
+    const std::int64_t positions = g_.at.out_size(), channels = g_.out_channels;
+    d.map_rows(batch * g_.samples * channels, positions, [=] BL_HD(std::int64_t r, std::int64_t q) { to[r * positions + q] += bias[r % channels]; });
+  }
+
+  void transpose(Device& d, int, const T* rows, std::int64_t count, T* const* in) const override {
+    if (!in[0]) return;
+    const std::int64_t positions = g_.at.out_size(), kernel = g_.at.kernel_size(), cells = g_.at.in_size(), total = count * g_.samples;
+    const std::int64_t per_channel = kernel * positions;
+    const std::int64_t channels = std::clamp<std::int64_t>(kScratch / per_channel, 1, g_.group_in());
+    const std::int64_t chunk = std::clamp<std::int64_t>(kScratch / (per_channel * channels), 1, total);
+    auto scratch = d.template buffer<T>(chunk * channels * per_channel);
+    const spatial::Windows at = g_.at;
+    const std::int64_t all_channels = g_.in_channels;
+    for (std::int64_t group = 0; group < g_.groups; ++group)
+      for (std::int64_t c0 = 0; c0 < g_.group_in(); c0 += channels)
+        for (std::int64_t s0 = 0; s0 < total; s0 += chunk) {
+          const std::int64_t n = std::min(chunk, total - s0), block = std::min(channels, g_.group_in() - c0), first = group * g_.group_in() + c0;
+          d.gemm_batched(n, true, false, block * kernel, positions, g_.group_out(), w_.data.data() + group * g_.group_out() * g_.terms() + c0 * kernel, g_.terms(),
+                         std::int64_t{0}, rows + (s0 * g_.out_channels + group * g_.group_out()) * positions, positions, g_.out_channels * positions, T(0),
+                         scratch.data(), positions, block * per_channel);
+          const T* from = scratch.data();
+          T* to = in[0] + s0 * all_channels * cells;
+          d.map_rows(n * block, cells, [=] BL_HD(std::int64_t r, std::int64_t i) {
+            T sum = 0;
+            for (std::int64_t k = 0; k < kernel; ++k) {
+              const std::int64_t q = at.output_of(i, k);
+              if (q >= 0) sum += from[(r * kernel + k) * positions + q];
+            }
+            to[(r / block * all_channels + first + r % block) * cells + i] = sum;
+          });
+        }
+  }
+
+  void weight_vjp(Device& d, const T* const* in, const T* const* grad_out, T* const* grad_in, std::int64_t batch) const override {
+    const std::int64_t positions = g_.at.out_size(), channels = g_.out_channels, total = batch * g_.samples;
+    const T* g = grad_out[0];
+    if (grad_in[1])
+      each_patch_block(d, in[0], total, [&](const PatchBlock& p) {
+        for (std::int64_t s = 0; s < p.count; ++s)
+          d.gemm(false, true, g_.group_out(), g_.terms(), p.positions, g + p.output + s * channels * positions, positions, p.data + s * p.step, p.stride, T(1),
+                 grad_in[1] + p.group * g_.group_out() * g_.terms(), g_.terms());
+      });
+    if (this->in_sizes().size() > 2 && grad_in[2]) {
+      T* to = grad_in[2];
+      d.map(channels, [=] BL_HD(std::int64_t c) {
+        for (std::int64_t s = 0; s < total; ++s)
+          for (std::int64_t q = 0; q < positions; ++q) to[c] += g[(s * channels + c) * positions + q];
+      });
+    }
+  }
+
+  const T* offset(int) const override { return offset_.data.size() ? offset_.data.data() : nullptr; }
+  std::int64_t terms_ahead() const override { return g_.terms(); }
+  std::int64_t terms_back() const override { return g_.group_out() * g_.at.most_readers(); }
+  double relative_error() const override { return std::max(w_.relative, bias_.relative); }
+  bool windows() const override { return flat_; }
+  typename LinearKernel<T>::Plane plane() const override { return {g_.out_channels, g_.at.out[1], g_.at.out[2]}; }
+
+  void transpose_windows(Device& d, RowBlock<T>&& rows, RowBlock<T>* out) const override {
+    const std::int64_t wh = rows.window_h, ww = rows.window_w, kernel = g_.at.kernel_size(), channels = g_.group_in(), per_cell = kernel * channels;
+    out[0] = block_of(d, rows.rows, (wh - 1) * g_.at.stride[1] + g_.at.reach(1), (ww - 1) * g_.at.stride[2] + g_.at.reach(2), rows.top.data(), rows.left.data());
+    RowBlock<T>& made = out[0];
+    const std::int64_t chunk = std::clamp<std::int64_t>(kScratch / (wh * ww * per_cell), 1, rows.rows);
+    auto scratch = d.template buffer<T>(chunk * wh * ww * per_cell);
+    for (std::int64_t group = 0; group < g_.groups; ++group)
+      for (std::int64_t r0 = 0; r0 < rows.rows; r0 += chunk) {
+        const std::int64_t n = std::min(chunk, rows.rows - r0);
+        d.gemm(false, false, n * wh * ww, per_cell, g_.group_out(), rows.a.data() + r0 * rows.width + group * g_.group_out(), g_.out_channels,
+               window_w_.data() + group * g_.group_out() * per_cell, per_cell, T(0), scratch.data(), per_cell);
+        collect(d, scratch.data(), rows, made, r0, n, group);
+      }
+  }
+
+  bool select_rows(Device& d, int, std::int64_t rows, const std::int32_t* element, const T* sign, RowBlock<T>* out) const override {
+    if (!flat_) return false;
+    const spatial::Windows at = g_.at;
+    auto top = d.template buffer<std::int32_t>(rows), left = d.template buffer<std::int32_t>(rows);
+    std::int32_t *t = top.data(), *l = left.data();
+    d.map(rows, [=] BL_HD(std::int64_t r) {
+      t[r] = static_cast<std::int32_t>(element[r] / at.out[2] % at.out[1]);
+      l[r] = static_cast<std::int32_t>(element[r] % at.out[2]);
+    });
+    out[0] = block_of(d, rows, at.reach(1), at.reach(2), t, l);
+    const View made(out[0], g_);
+    const std::int64_t positions = at.out_size(), group_out = g_.group_out(), group_in = g_.group_in();
+    const T* w = w_.data.data();
+    T* to = out[0].a.data();
+    d.map_rows(rows, made.width, [=] BL_HD(std::int64_t r, std::int64_t j) {
+      std::int64_t c, y, x;
+      made.place(r, j, c, y, x);
+      const std::int64_t o = element[r] / positions, ky = y + at.pad[1] - t[r] * at.stride[1], kx = x + at.pad[2] - l[r] * at.stride[2], in_group = c - o / group_out * group_in;
+      const bool inside = in_group >= 0 && in_group < group_in && ky >= 0 && kx >= 0 && ky % at.dilation[1] == 0 && kx % at.dilation[2] == 0 &&
+                          ky / at.dilation[1] < at.kernel[1] && kx / at.dilation[2] < at.kernel[2];
+      to[r * made.width + j] =
+          inside ? sign[r] * w[((o * group_in + in_group) * at.kernel[1] + ky / at.dilation[1]) * at.kernel[2] + kx / at.dilation[2]] : T(0);
+    });
+    return true;
+  }
+
+ private:
+  // Where the entries of a row block on the input lie: windowed (channels last) or dense.
+  struct View {
+    View(const RowBlock<T>& b, const ConvGeometry& g)
+        : windowed(b.windowed), width(b.width), across(b.window_w), channels(g.in_channels), height(g.at.in[1]), wide(g.at.in[2]), top(b.top.data()), left(b.left.data()) {}
+    bool windowed;
+    std::int64_t width, across, channels, height, wide;
+    const std::int32_t *top, *left;
+    BL_HD void place(std::int64_t r, std::int64_t j, std::int64_t& c, std::int64_t& y, std::int64_t& x) const {
+      if (windowed) {
+        c = j % channels;
+        x = left[r] + j / channels % across;
+        y = top[r] + j / (channels * across);
+      } else {
+        c = j / (height * wide);
+        y = j / wide % height;
+        x = j % wide;
+      }
+    }
+  };
+
+  // Patches of samples [sample, sample + count), group `group`, positions [first, first + positions) of the output:
+  // entry (s, term, q) at data[s * step + term * stride + q]; the output they make starts at `output`.
+  struct PatchBlock {
+    const T* data;
+    std::int64_t group, count, positions, step, stride, output;
+  };
+
+  template <class Body>
+  void each_patch_block(Device& d, const T* x, std::int64_t total, const Body& body) const {
+    const std::int64_t all = g_.at.out_size(), terms = g_.terms(), cells = g_.at.in_size(), channels = g_.group_in(), in_channels = g_.in_channels, kernel = g_.at.kernel_size();
+    bool as_is = kernel == 1;
+    for (int a = 0; a < 3; ++a) as_is = as_is && g_.at.stride[a] == 1 && g_.at.pad[a] == 0 && g_.at.pad_end[a] == 0;
+    if (as_is) {
+      for (std::int64_t group = 0; group < g_.groups; ++group)
+        body(PatchBlock{x + group * channels * cells, group, total, all, in_channels * cells, cells, group * g_.group_out() * all});
+      return;
+    }
+    const std::int64_t positions = std::clamp<std::int64_t>(kScratch / terms, 1, all);
+    const std::int64_t chunk = std::clamp<std::int64_t>(kScratch / (terms * positions), 1, total);
+    auto scratch = d.template buffer<T>(chunk * terms * positions);
+    const spatial::Windows at = g_.at;
+    T* to = scratch.data();
+    for (std::int64_t group = 0; group < g_.groups; ++group)
+      for (std::int64_t s0 = 0; s0 < total; s0 += chunk)
+        for (std::int64_t q0 = 0; q0 < all; q0 += positions) {
+          const std::int64_t n = std::min(chunk, total - s0), wide = std::min(positions, all - q0);
+          const T* from = x + (s0 * in_channels + group * channels) * cells;
+          d.map_rows(n * terms, wide, [=] BL_HD(std::int64_t r, std::int64_t q) {
+            const std::int64_t k = r % kernel, c = r / kernel % channels, s = r / terms, p = at.input_of(q0 + q, k);
+            to[r * wide + q] = p < 0 ? T(0) : from[(s * in_channels + c) * cells + p];
+          });
+          body(PatchBlock{to, group, n, wide, terms * wide, wide, (s0 * g_.out_channels + group * g_.group_out()) * all + q0});
+        }
+  }
+
+  // An empty block for rows whose window starts at output position (top, left): window_h x window_w cells of the input, cut
+  // to the input's size and moved inside it; dense when that is everything.
+  RowBlock<T> block_of(Device& d, std::int64_t rows, std::int64_t window_h, std::int64_t window_w, const std::int32_t* top, const std::int32_t* left) const {
+    const std::int64_t height = g_.at.in[1], wide = g_.at.in[2];
+    RowBlock<T> b;
+    b.rows = rows;
+    b.window_h = std::min(window_h, height);
+    b.window_w = std::min(window_w, wide);
+    b.windowed = b.window_h < height || b.window_w < wide;
+    b.width = b.window_h * b.window_w * g_.in_channels;
+    b.a = d.template buffer<T>(rows * b.width);
+    if (!b.windowed) return b;
+    b.top = d.template buffer<std::int32_t>(rows);
+    b.left = d.template buffer<std::int32_t>(rows);
+    std::int32_t *t = b.top.data(), *l = b.left.data();
+    const std::int64_t last_top = height - b.window_h, last_left = wide - b.window_w;
+    const spatial::Windows at = g_.at;
+    d.map(rows, [=] BL_HD(std::int64_t r) {
+      const std::int64_t y = top[r] * at.stride[1] - at.pad[1], x = left[r] * at.stride[2] - at.pad[2];
+      t[r] = static_cast<std::int32_t>(y < 0 ? 0 : y < last_top ? y : last_top);
+      l[r] = static_cast<std::int32_t>(x < 0 ? 0 : x < last_left ? x : last_left);
+    });
+    return b;
+  }
+
+  // Rows [r0, r0 + n) of `made`, channels of one group: every entry is the sum of the patch entries (in `from`) it is in.
+  void collect(Device& d, const T* from, const RowBlock<T>& rows, RowBlock<T>& made, std::int64_t r0, std::int64_t n, std::int64_t group) const {
+    const spatial::Windows at = g_.at;
+    const View view(made, g_);
+    const std::int64_t wh = rows.window_h, ww = rows.window_w, channels = g_.group_in(), first = group * channels;
+    const std::int32_t *top = rows.top.data(), *left = rows.left.data();
+    T* to = made.a.data();
+    d.map_rows(n, made.width, [=] BL_HD(std::int64_t i, std::int64_t j) {
+      const std::int64_t r = r0 + i;
+      std::int64_t c, y, x;
+      view.place(r, j, c, y, x);
+      if (c < first || c >= first + channels) return;
+      T sum = 0;
+      for (std::int64_t ky = 0; ky < at.kernel[1]; ++ky) {
+        const std::int64_t v = y + at.pad[1] - ky * at.dilation[1], dy = v / at.stride[1] - top[r];
+        if (v < 0 || v % at.stride[1] != 0 || dy < 0 || dy >= wh) continue;
+        for (std::int64_t kx = 0; kx < at.kernel[2]; ++kx) {
+          const std::int64_t h = x + at.pad[2] - kx * at.dilation[2], dx = h / at.stride[2] - left[r];
+          if (h < 0 || h % at.stride[2] != 0 || dx < 0 || dx >= ww) continue;
+          sum += from[(((i * wh + dy) * ww + dx) * at.kernel[1] * at.kernel[2] + ky * at.kernel[2] + kx) * channels + c - first];
+        }
+      }
+      to[r * view.width + j] = sum;
+    });
+  }
+
+  std::vector<double> expanded(const std::vector<double>& bias) const {
+    std::vector<double> all;
+    for (std::int64_t s = 0; s < g_.samples && !bias.empty(); ++s)
+      for (const double b : bias) all.insert(all.end(), static_cast<std::size_t>(g_.at.out_size()), b);
+    return all;
+  }
+
+  ConvGeometry g_;
+  bool flat_;  // 1 x C x H x W: rows may be windowed
+  Weights<T> w_, bias_, offset_;
+  Buffer<T> window_w_;
+};
+
+template <class T>
+Result<std::unique_ptr<Kernel<T>>> make(Device& d, const NodeView& node) {
+  if (!node.variable(0) || node.variable(1) || node.variable(2)) return refuse("only the input may be variable, weights and bias must be constants");
+  BL_TRY(g, conv_geometry(node));
+  std::vector<std::int64_t> in(node.inputs.size(), 0);
+  in[0] = node.size(0);
+  const bool flat = node.shape(0).size() == 4 && g.samples == 1;
+  return std::unique_ptr<Kernel<T>>(std::make_unique<ConvKernel<T>>(d, g, flat, std::move(in), node.inputs[1]->constant->to_doubles(),
+                                                                    node.has(2) ? node.inputs[2]->constant->to_doubles() : std::vector<double>()));
+}
+
+}  // namespace
+}  // namespace boundlight::BL_NS
+BL_REGISTER(Conv, make)
