@@ -1,0 +1,86 @@
+#include "boundlight/explain/eva.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "boundlight/core/rounding.hpp"
+#include "boundlight/explain/eva_parts.hpp"
+
+namespace boundlight {
+namespace {
+
+Error bad(const std::string& what) { return {ErrorKind::bad_input, "explain", what}; }
+
+Result<void> check_question(const Network& network, const EvaQuestion& q) {
+  const auto n = static_cast<std::size_t>(network.input_size());
+  for (const auto* v : {&q.x, &q.lower, &q.upper, &q.inner_lower, &q.inner_upper})
+    demand(v->size() == n, "eva: every array of the question needs " + std::to_string(n) + " numbers");
+  demand(q.cell.size() == n, "eva: every input element needs a cell");
+  if (q.cells < 1) return bad("there are no cells");
+  std::vector<std::int64_t> members(static_cast<std::size_t>(q.cells));
+  for (std::size_t i = 0; i < n; ++i) {
+    demand(q.cell[i] >= 0 && q.cell[i] < q.cells, "eva: cell index out of range");
+    ++members[static_cast<std::size_t>(q.cell[i])];
+    if (!(q.lower[i] <= q.inner_lower[i] && q.inner_lower[i] <= q.x[i] && q.x[i] <= q.inner_upper[i] && q.inner_upper[i] <= q.upper[i]))
+      return bad("the region does not contain the input (element " + std::to_string(i) +
+                 "): EVA needs a region that is closed under resetting cells; change --clip or --eps");
+  }
+  for (std::size_t u = 0; u < members.size(); ++u)
+    if (members[u] == 0) return bad("cell " + std::to_string(u) + " covers nothing");
+  const std::int64_t classes = network.values[static_cast<std::size_t>(network.logits)].size;
+  if (classes < 2) return bad("the model has one output; EVA compares classes and needs at least two");
+  if (q.label >= classes || q.target >= classes)
+    return bad("class " + std::to_string(std::max(q.label, q.target)) + " is out of range; the model has classes 0 to " + std::to_string(classes - 1));
+  return {};
+}
+
+}  // namespace
+
+void summarise(EvaMap& m, Estimate estimate, double tau) {
+  const auto n = static_cast<std::size_t>(m.cells);
+  m.estimate.resize(n), m.lower.resize(n), m.upper.resize(n), m.score.resize(n);
+  double largest = 0;
+  for (std::size_t u = 0; u < n; ++u) {
+    m.lower[u] = std::max(0.0, sub_down(m.attained_base, m.verified[u]));
+    m.upper[u] = std::max(m.lower[u], sub_up(m.verified_base, m.attained[u]));
+    m.score[u] = m.verified_base - m.verified[u];
+    const double attained = std::clamp(m.attained_base - m.attained[u], m.lower[u], m.upper[u]);
+    m.estimate[u] = estimate == Estimate::attained ? attained : estimate == Estimate::verified ? m.score[u] : m.lower[u] / 2 + m.upper[u] / 2;
+    if (std::isfinite(m.upper[u])) largest = std::max(largest, m.upper[u]);
+  }
+  m.tau = tau > 0 ? tau : largest / 100;
+  m.ordered = m.equal = m.undecided = m.irrelevant = 0;
+  for (std::size_t u = 0; u < n; ++u) {
+    m.irrelevant += m.upper[u] <= m.tau;
+    for (std::size_t v = u + 1; v < n; ++v) {
+      // D(u) - D(v) = AO(B_v) - AO(B_u)
+      if (m.verified[u] < m.attained[v] || m.verified[v] < m.attained[u]) ++m.ordered;
+      else if (sub_up(m.verified[v], m.attained[u]) <= m.tau && sub_up(m.verified[u], m.attained[v]) <= m.tau) ++m.equal;
+      else ++m.undecided;
+    }
+  }
+  m.vacuous = m.cells > 1 && m.ordered == 0 && m.equal == 0;
+}
+
+Result<EvaMap> eva(Engine& engine, const EvaQuestion& question, const EvaOptions& options) {
+  BL_CHECK(check_question(engine.network(), question));
+  EvaMap map;
+  map.cells = question.cells;
+  Stopwatch watch(map.seconds);
+  BL_TRY(logits, eva_parts::logits_at(engine, question.x));
+  map.logits = std::move(logits);
+  map.label = question.label >= 0 ? question.label : std::max_element(map.logits.begin(), map.logits.end()) - map.logits.begin();
+  if (question.target == map.label) return bad("the target class " + std::to_string(question.target) + " is the explained class itself");
+  const eva_parts::Rivals rivals = eva_parts::rivals_of(static_cast<std::int64_t>(map.logits.size()), map.label, question.target);
+  watch.lap("evaluate");
+  BL_CHECK(eva_parts::attack(engine, question, rivals, options, map));
+  watch.lap("attack");
+  BL_CHECK(eva_parts::verify(engine, question, rivals, options, map));
+  watch.lap("verify");
+  summarise(map, options.estimate, options.tau);
+  watch.lap("compare");
+  return map;
+}
+
+}  // namespace boundlight

@@ -1,0 +1,78 @@
+// EVA: explaining by verified perturbation analysis (Fel et al., CVPR 2023), with certified intervals around the truth.
+//
+// Around an input x lies a region B that is closed under resetting any cell u to x; B_u is B with u held at x.
+//   true overlap      AO(R)  = max over z in R, rivals k of f_k(z) - f_c(z)
+//   verified overlap  AOv(R) >= AO(R), from the engine; AOv(B) < 0 proves that nothing in B changes the decision
+//   attained overlap  a(R)   <= AO(R): the overlap at a concrete point of R, evaluated soundly
+//   true drop         D(u)   = AO(B) - AO(B_u) >= 0: how much of the danger needs u to move
+//   EVA score         AOv(B) - AOv(B_u)                                              (the paper's, section 3)
+//   certified         max(0, a(B) - AOv(B_u)) <= D(u) <= AOv(B) - a(B_u)
+// Cell u is provably more important than v when AOv(B_u) < a(B_v): AO(B) cancels.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "boundlight/bounds/engines/engine.hpp"
+
+namespace boundlight {
+
+enum class EvaTier : std::uint8_t {
+  shared,   // one set of planes on B, read off for every cell
+  refined,  // intermediate boxes and final rows per cell, by rank updates of B's planes
+  full,     // everything recomputed per cell
+  alpha,    // refined, with lower slopes optimised on B
+};
+enum class Overlap : std::uint8_t {
+  margin,    // bound f_k - f_c itself
+  separate,  // the paper's max up_k - lo_c
+};
+enum class Estimate : std::uint8_t { attained, verified, midpoint };
+
+// What is asked about one input: the region and the partition of its elements. All arrays have the network's input size.
+struct EvaQuestion {
+  std::vector<double> x;
+  std::vector<double> lower, upper;              // encloses B (rounded outward)
+  std::vector<double> inner_lower, inner_upper;  // inside B (rounded inward), containing x
+  std::vector<std::int32_t> cell;                // of every element, 0 .. cells-1
+  std::int64_t cells = 0;
+  std::int64_t label = -1;   // class c; -1: the predicted one
+  std::int64_t target = -1;  // only this rival; -1: all
+};
+
+struct EvaOptions {
+  EvaTier tier = EvaTier::alpha;
+  Overlap overlap = Overlap::margin;
+  Estimate estimate = Estimate::attained;
+  BoundOptions bounds;      // method, precision, semantics, slopes, memory, stop
+  double tau = 0;           // cells and pairs within tau count as equal; 0: 1 % of the largest upper end
+  int starts = 36, steps = 40, cell_steps = 12;  // attack behind a(.)
+  std::uint64_t seed = 1;
+};
+
+struct EvaMap {
+  std::int64_t label = 0, cells = 0;
+  std::vector<double> logits;            // at x
+  double verified_base = 0, attained_base = 0;       // AOv(B), a(B)
+  std::vector<double> verified, attained;            // AOv(B_u), a(B_u)
+  std::vector<double> estimate, lower, upper, score; // per cell; score = AOv(B) - AOv(B_u)
+  double tau = 0;
+  // Pairs u < v: order proven, proven equal within tau, undecided; and cells proven irrelevant (upper end <= tau).
+  std::int64_t ordered = 0, equal = 0, undecided = 0, irrelevant = 0;
+  bool vacuous = false;                  // the certificate says nothing: every pair undecided
+  bool complete = true;                  // false: interrupted; everything is sound but could be tighter
+  std::vector<double> worst_point;       // of B, where a(B) is attained
+  std::int64_t evaluations = 0;
+  std::vector<std::pair<std::string, double>> seconds;  // per stage
+  std::vector<std::string> notes;
+  Counters counters;
+};
+
+// Errors: a class out of range, a model with one output, cells that cover nothing, a region that does not contain x.
+Result<EvaMap> eva(Engine& engine, const EvaQuestion& question, const EvaOptions& options);
+
+// Fills estimate, lower, upper, score, pair counts and flags from the overlaps. Used by eva() and when overlaps improve.
+void summarise(EvaMap& map, Estimate estimate, double tau);
+
+}  // namespace boundlight

@@ -1,0 +1,52 @@
+// The stages of EVA (eva.hpp): rivals, attack (a), verification (AOv).
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "boundlight/core/rounding.hpp"
+#include "boundlight/explain/eva.hpp"
+
+namespace boundlight {
+
+// Seconds per stage.
+class Stopwatch {
+ public:
+  explicit Stopwatch(std::vector<std::pair<std::string, double>>& laps) : laps_(laps), last_(Clock::now()) {}
+  void lap(const std::string& stage) {
+    const auto now = Clock::now();
+    laps_.emplace_back(stage, std::chrono::duration<double>(now - last_).count());
+    last_ = now;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  std::vector<std::pair<std::string, double>>& laps_;
+  Clock::time_point last_;
+};
+
+}  // namespace boundlight
+
+namespace boundlight::eva_parts {
+
+struct Rivals {
+  std::int64_t classes = 0, label = 0;
+  std::vector<std::int64_t> rival;
+};
+Rivals rivals_of(std::int64_t classes, std::int64_t label, std::int64_t target);
+
+// Float64 logits at x.
+Result<std::vector<double>> logits_at(Engine& engine, const std::vector<double>& x);
+
+// Lower bounds of the overlap at concrete points: exact up to the charges of interval evaluation of a point. [points].
+Result<std::vector<double>> overlap_at(Engine& engine, const std::vector<double>& points, std::int64_t count, const Rivals& rivals);
+
+// a(B) and a(B_u): map.attained_base, map.attained, map.worst_point.
+Result<void> attack(Engine& engine, const EvaQuestion& q, const Rivals& rivals, const EvaOptions& o, EvaMap& map);
+
+// AOv(B) and AOv(B_u): map.verified_base, map.verified; AOv(B_u) <= AOv(B).
+Result<void> verify(Engine& engine, const EvaQuestion& q, const Rivals& rivals, const EvaOptions& o, EvaMap& map);
+
+}  // namespace boundlight::eva_parts
