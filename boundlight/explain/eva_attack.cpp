@@ -11,12 +11,14 @@
 namespace boundlight::eva_parts {
 namespace {
 
-// The overlap from logits, and its gradient.
-double overlap(const Rivals& rivals, const double* logits, double* weight) {
+// The overlap from logits. Its gradient follows the leading rival, or the one named: without that every start climbs the
+// hill of the rival that leads at x, and the highest hill may be another's.
+double overlap(const Rivals& rivals, std::int64_t follow, const double* logits, double* weight) {
   std::int64_t best = rivals.rival[0];
   for (const auto k : rivals.rival)
     if (logits[k] > logits[best]) best = k;
-  if (weight) weight[best] += 1, weight[rivals.label] -= 1;
+  weight[follow >= 0 ? follow : best] += 1;
+  weight[rivals.label] -= 1;
   return logits[best] - logits[rivals.label];
 }
 
@@ -68,7 +70,10 @@ Result<void> attack(Engine& engine, const EvaQuestion& q, const Rivals& rivals, 
   base.upper = q.inner_upper;
   base.start = random_starts(q.inner_lower, q.inner_upper, o.starts, o.seed);
   std::copy(q.x.begin(), q.x.end(), base.start.begin());
-  base.score = [&](std::int64_t, const double* logits, double* weight) { return overlap(rivals, logits, weight); };
+  const auto hills = static_cast<std::int64_t>(rivals.rival.size());
+  base.score = [&](std::int64_t b, const double* logits, double* weight) {
+    return overlap(rivals, rivals.rival[static_cast<std::size_t>(b % hills)], logits, weight);
+  };
   AscentOptions ascent;
   ascent.steps = o.steps;
   ascent.stop = o.bounds.stop;
@@ -80,6 +85,7 @@ Result<void> attack(Engine& engine, const EvaQuestion& q, const Rivals& rivals, 
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return found.score[a] > found.score[b]; });
   const std::int64_t seeds = std::min<std::int64_t>(2, o.starts);
   AscentProblem cells = base;
+  cells.score = [&](std::int64_t, const double* logits, double* weight) { return overlap(rivals, -1, logits, weight); };
   cells.batch = q.cells * seeds;
   cells.start.resize(static_cast<std::size_t>(cells.batch) * n);
   cells.lower.resize(cells.start.size());

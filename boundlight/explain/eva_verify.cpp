@@ -24,34 +24,43 @@ Forms forms_of(const Network& network, const Rivals& r, Overlap overlap) {
   return f;
 }
 
-double overlap_of(const BoundResult& b, std::int64_t box, std::size_t rivals, Overlap overlap) {
+// The overlap from bounds of those rows of one region.
+double overlap_of(const double* lower, const double* upper, std::size_t rivals, Overlap overlap) {
   double top = -std::numeric_limits<double>::infinity();
-  for (std::size_t k = 0; k < rivals; ++k) top = std::max(top, b.upper[static_cast<std::size_t>(box * b.rows) + k]);
-  if (overlap == Overlap::margin) return top;
-  return sub_up(top, b.lower[static_cast<std::size_t>(box * b.rows) + rivals]);
+  for (std::size_t k = 0; k < rivals; ++k) top = std::max(top, upper[k]);
+  return overlap == Overlap::margin ? top : sub_up(top, lower[rivals]);
+}
+
+Tier tier_of(EvaTier tier) {
+  switch (tier) {
+    case EvaTier::shared: return Tier::shared;
+    case EvaTier::full: return Tier::full;
+    case EvaTier::refined: case EvaTier::alpha: break;
+  }
+  return Tier::refined;
 }
 
 }  // namespace
 
 Result<void> verify(Engine& engine, const EvaQuestion& q, const Rivals& rivals, const EvaOptions& o, EvaMap& map) {
-  const std::size_t n = q.x.size();
   const Forms forms = forms_of(engine.network(), rivals, o.overlap);
-  Regions r;
-  r.batch = q.cells + 1;
-  r.lower.reserve(static_cast<std::size_t>(r.batch) * n);
-  for (std::int64_t u = -1; u < q.cells; ++u)
-    for (std::size_t j = 0; j < n; ++j) {
-      r.lower.push_back(q.cell[j] == u ? q.x[j] : q.lower[j]);
-      r.upper.push_back(q.cell[j] == u ? q.x[j] : q.upper[j]);
-    }
-  BL_TRY(bounds, engine.bound(r, forms, o.bounds));
+  Regions base;
+  base.batch = 1;
+  base.lower = q.lower;
+  base.upper = q.upper;
+  std::vector<std::vector<std::int64_t>> cells(static_cast<std::size_t>(q.cells));
+  for (std::size_t j = 0; j < q.cell.size(); ++j) cells[static_cast<std::size_t>(q.cell[j])].push_back(static_cast<std::int64_t>(j));
+  BoundOptions options = o.bounds;
+  if (o.tier == EvaTier::alpha) options.method = Method::alpha;
+  BL_TRY(bounds, engine.family(frozen_family(std::move(base), q.x, cells), forms, tier_of(o.tier), options));
   map.counters = bounds.counters;
   map.complete = map.complete && bounds.complete;
   map.notes.insert(map.notes.end(), bounds.notes.begin(), bounds.notes.end());
-  map.verified_base = overlap_of(bounds, 0, rivals.rival.size(), o.overlap);
+  map.verified_base = overlap_of(bounds.base_lower.data(), bounds.base_upper.data(), rivals.rival.size(), o.overlap);
   map.verified.resize(static_cast<std::size_t>(q.cells));
   for (std::int64_t u = 0; u < q.cells; ++u)
-    map.verified[static_cast<std::size_t>(u)] = std::min(map.verified_base, overlap_of(bounds, u + 1, rivals.rival.size(), o.overlap));
+    map.verified[static_cast<std::size_t>(u)] =
+        std::min(map.verified_base, overlap_of(bounds.lower.data() + u * bounds.rows, bounds.upper.data() + u * bounds.rows, rivals.rival.size(), o.overlap));
   return {};
 }
 

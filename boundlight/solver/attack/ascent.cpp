@@ -7,6 +7,8 @@
 namespace boundlight {
 namespace {
 
+constexpr double kMoment1 = 0.5, kMoment2 = 0.9;
+
 // One chunk of samples [from, to) through all steps.
 Result<void> ascend_chunk(Engine& engine, const AscentProblem& p, const AscentOptions& o, std::int64_t from, std::int64_t to, AscentResult& result) {
   const auto n = static_cast<std::size_t>(engine.network().input_size());
@@ -18,6 +20,10 @@ Result<void> ascend_chunk(Engine& engine, const AscentProblem& p, const AscentOp
   std::vector<double> weight(static_cast<std::size_t>(count) * width);
   const double decay = o.steps > 1 ? std::pow(o.last_step / o.first_step, 1.0 / (o.steps - 1)) : 1.0;
   double step = o.first_step;
+  // First and second moments of the gradient (Adam; Kingma and Ba 2015): near a kink the sign of a coordinate's gradient
+  // flips from step to step, and its moments bring it to rest where the plain sign method keeps jumping.
+  std::vector<double> first(x.size(), 0.0), second(x.size(), 0.0);
+  double power1 = 1, power2 = 1;
   for (int s = 0;; ++s, step *= decay) {
     // The score's gradient needs the values first; one evaluation serves both because the weights depend on the values only.
     BL_TRY(values, engine.evaluate(x, count, {p.value}, o.precision));
@@ -32,12 +38,17 @@ Result<void> ascend_chunk(Engine& engine, const AscentProblem& p, const AscentOp
     result.evaluations += count;
     if (s == o.steps || o.stop.stop_requested()) return {};
     BL_TRY(gradient, engine.gradient(x, count, p.value, weight, o.precision));
+    power1 *= kMoment1, power2 *= kMoment2;
     for (std::int64_t i = 0; i < count; ++i) {
       const double *lo = box(p.lower, from + i), *hi = box(p.upper, from + i);
       for (std::size_t j = 0; j < n; ++j) {
         const double g = gradient.inputs[static_cast<std::size_t>(i) * n + j];
         double& to_move = x[static_cast<std::size_t>(i) * n + j];
-        if (g != 0) to_move += (g > 0 ? step : -step) * (hi[j] - lo[j]) / 2;
+        double& m = first[static_cast<std::size_t>(i) * n + j];
+        double& v = second[static_cast<std::size_t>(i) * n + j];
+        m = kMoment1 * m + (1 - kMoment1) * g;
+        v = kMoment2 * v + (1 - kMoment2) * g * g;
+        if (v > 0) to_move += step * (m / (1 - power1)) / std::sqrt(v / (1 - power2)) * (hi[j] - lo[j]) / 2;
         to_move = std::clamp(to_move, lo[j], hi[j]);
       }
     }

@@ -1,4 +1,4 @@
-// Projected sign-gradient ascent (PGD; Madry et al. 2018) of any score of a network's value over boxes, batched: every
+// Projected gradient ascent (PGD; Madry et al. 2018; steps scaled by Adam's moments, Kingma and Ba 2015) of any score of a network's value over boxes, batched: every
 // sample of the batch has its own box, start and score. The points found are concrete inputs inside their boxes; their
 // scores here are float evaluations, so a caller that claims anything re-evaluates the point soundly.
 #pragma once
@@ -24,8 +24,8 @@ struct AscentProblem {
 
 struct AscentOptions {
   int steps = 40;
-  double first_step = 0.5;  // of the box's half-width, per element; decays geometrically to last_step
-  double last_step = 0.01;
+  double first_step = 1.0;  // of the box's half-width, per element; decays geometrically to last_step
+  double last_step = 0.1;
   Precision precision = Precision::single;
   std::int64_t chunk = 512;  // samples per gradient call
   StopToken stop;
