@@ -90,4 +90,10 @@ class Engine {
 // device: "cpu", "cuda" or "emulated". Errors: the back end is not there (a sentence), an operator without a kernel.
 Result<std::unique_ptr<Engine>> make_engine(std::shared_ptr<const Network> network, const std::string& device = "cpu");
 
+// Every device that make_engine knows, and why it cannot be used here (empty: it can). Opens the modules.
+struct DeviceStatus {
+  std::string name, reason;
+};
+std::vector<DeviceStatus> available_devices();
+
 }  // namespace boundlight

@@ -264,6 +264,4 @@ Result<ValueBoxes> EngineImpl::boxes(const Regions& regions, const BoundOptions&
   return result;
 }
 
-std::unique_ptr<Engine> make_engine_here(std::shared_ptr<const Network> network) { return std::make_unique<EngineImpl>(std::move(network)); }
-
 }  // namespace boundlight::BL_NS

@@ -72,7 +72,7 @@ void RowPass<T>::add(State& s, ValueId value, RowBlock<T>&& rows) {
   const double u = static_cast<double>(unit_roundoff<T>);
   const T *l = box.lower, *h = box.upper;
   double* const sums[1] = {s.charge.data()};
-  d.template sum_rows<1>(rows.rows, width, [=] BL_HD(std::int64_t r, std::int64_t j, auto total) {
+  d.template sum_rows<1>(rows.rows, width, [=] BL_HD(std::int64_t r, std::int64_t j, Sums total) {
     const T x = sum[r * width + j] + part[r * width + j];
     sum[r * width + j] = x;
     const std::int64_t e = owner[r] * width + j;
@@ -91,7 +91,7 @@ void RowPass<T>::stop_at(State& s, ValueId value, RowBlock<T>&& rows) {
   const std::int32_t* owner = s.box.data();
   const double share = settings_.sound ? gamma_up<double>(width + 3) : 0.0;
   double* const sums[2] = {s.bias.data(), s.charge.data()};
-  d.template sum_rows<2>(rows.rows, width, [=] BL_HD(std::int64_t r, std::int64_t j, auto total) {
+  d.template sum_rows<2>(rows.rows, width, [=] BL_HD(std::int64_t r, std::int64_t j, Sums total) {
     const double x = static_cast<double>(a[r * width + j]);
     const std::int64_t e = owner[r] * width + j;
     const double p = x * static_cast<double>(x >= 0 ? l[e] : h[e]);

@@ -43,7 +43,7 @@ class ElementwiseRelaxation : public Relaxation<T> {
       const T *l = in.lower, *u = in.upper;
       const double eta = static_cast<double>(smallest_normal<T>);
       double* const sums[1] = {cost0_.data()};
-      d.template sum_rows<1>(batch, size, [=] BL_HD(std::int64_t b, std::int64_t j, auto sum) {
+      d.template sum_rows<1>(batch, size, [=] BL_HD(std::int64_t b, std::int64_t j, Sums sum) {
         sum.add(0, eta * fmax(fabs(static_cast<double>(l[b * size + j])), fabs(static_cast<double>(u[b * size + j]))));
       }, sums);
     }
@@ -59,7 +59,7 @@ class ElementwiseRelaxation : public Relaxation<T> {
     const std::int32_t* box = accounts.box;
     double* const sums[2] = {accounts.bias, accounts.charge};
     if (!rows.windowed) {
-      d.template sum_rows<2>(rows.rows, width, [=] BL_HD(std::int64_t r, std::int64_t j, auto sum) {
+      d.template sum_rows<2>(rows.rows, width, [=] BL_HD(std::int64_t r, std::int64_t j, Sums sum) {
         const std::int64_t e = box[r] * size + j;
         const T x = a[r * width + j];
         T slope = x >= 0 ? ls[e] : us[e];
@@ -72,7 +72,7 @@ class ElementwiseRelaxation : public Relaxation<T> {
     } else {
       const std::int64_t channels = shape_[1], height = shape_[2], across = shape_[3], ww = rows.window_w;
       const std::int32_t *top = rows.top.data(), *left = rows.left.data();
-      d.template sum_rows<2>(rows.rows, width, [=] BL_HD(std::int64_t r, std::int64_t j, auto sum) {
+      d.template sum_rows<2>(rows.rows, width, [=] BL_HD(std::int64_t r, std::int64_t j, Sums sum) {
         const std::int64_t c = j % channels, q = left[r] + j / channels % ww, y = top[r] + j / (channels * ww);
         if (q < 0 || y < 0 || q >= across || y >= height) return;
         const std::int64_t e = box[r] * size + (c * height + y) * across + q;

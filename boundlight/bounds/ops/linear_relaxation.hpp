@@ -49,7 +49,7 @@ void LinearRelaxation<T>::charge_costs(Device& d, const BoxView<T>* in, std::int
     const std::int64_t size = in_sizes[k];
     const double per_m = static_cast<double>(back) * eta * (1 + 1e-6);
     double* const sums[1] = {cost0_.data()};
-    d.template sum_rows<1>(batch, size, [=] BL_HD(std::int64_t b, std::int64_t j, auto sum) { sum.add(0, per_m * static_cast<double>(magnitude[b * size + j])); }, sums);
+    d.template sum_rows<1>(batch, size, [=] BL_HD(std::int64_t b, std::int64_t j, Sums sum) { sum.add(0, per_m * static_cast<double>(magnitude[b * size + j])); }, sums);
   }
 }
 
@@ -70,7 +70,7 @@ void LinearRelaxation<T>::account(Device& d, int slot, const RowBlock<T>& rows, 
   const std::int32_t* box = accounts.box;
   double* const sums[2] = {accounts.bias, accounts.charge};
   if (!rows.windowed) {
-    d.template sum_rows<2>(rows.rows, width, [=] BL_HD(std::int64_t r, std::int64_t j, auto sum) {
+    d.template sum_rows<2>(rows.rows, width, [=] BL_HD(std::int64_t r, std::int64_t j, Sums sum) {
       const double x = static_cast<double>(a[r * width + j]);
       if (w) sum.add(0, x * static_cast<double>(w[j]));
       if (cost) sum.add(1, fabs(x) * static_cast<double>(cost[box[r] * size + j]));
@@ -79,7 +79,7 @@ void LinearRelaxation<T>::account(Device& d, int slot, const RowBlock<T>& rows, 
     const auto p = kernel_.plane();
     const std::int32_t *top = rows.top.data(), *left = rows.left.data();
     const std::int64_t ww = rows.window_w;
-    d.template sum_rows<2>(rows.rows, width, [=] BL_HD(std::int64_t r, std::int64_t j, auto sum) {
+    d.template sum_rows<2>(rows.rows, width, [=] BL_HD(std::int64_t r, std::int64_t j, Sums sum) {
       const std::int64_t c = j % p.channels, x = left[r] + j / p.channels % ww, y = top[r] + j / (p.channels * ww);
       if (x < 0 || y < 0 || x >= p.width || y >= p.height) return;
       const std::int64_t e = (c * p.height + y) * p.width + x;

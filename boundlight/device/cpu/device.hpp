@@ -7,44 +7,20 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
-#include <memory>
-#include <type_traits>
+#include <limits>
 
+#include "boundlight/core/result.hpp"
 #include "boundlight/core/rounding.hpp"
-#include "boundlight/device/cpu/memory.hpp"
+#include "boundlight/device/buffer.hpp"
+#include "boundlight/device/cpu/gemm.hpp"
 
 namespace boundlight::BL_NS {
 
-template <class T>
-class Buffer {
-  static_assert(std::is_trivially_copyable_v<T>);
-
- public:
-  Buffer() = default;
-  Buffer(device_cpu::Pool* pool, std::int64_t n) : pool_(pool), size_(n), data_(static_cast<T*>(pool->take(bytes(n)))) {}
-  Buffer(Buffer&& other) noexcept { swap(other); }
-  Buffer& operator=(Buffer&& other) noexcept {
-    Buffer gone(std::move(other));
-    swap(gone);
-    return *this;
-  }
-  ~Buffer() {
-    if (data_) pool_->give(data_, bytes(size_));
-  }
-  T* data() const { return data_; }
-  std::int64_t size() const { return size_; }
-  explicit operator bool() const { return data_ != nullptr; }
-
- private:
-  static std::size_t bytes(std::int64_t n) { return static_cast<std::size_t>(n) * sizeof(T); }
-  void swap(Buffer& other) noexcept {
-    std::swap(pool_, other.pool_);
-    std::swap(size_, other.size_);
-    std::swap(data_, other.data_);
-  }
-  device_cpu::Pool* pool_ = nullptr;
-  std::int64_t size_ = 0;
-  T* data_ = nullptr;
+// A slot of the K running sums; lanes are interleaved so that the loop over a block of columns vectorises.
+struct Sums {
+  static constexpr int kLanes = 8;
+  double* at;
+  void add(int k, double x) const { at[k * kLanes] += x; }
 };
 
 class Device {
@@ -54,6 +30,7 @@ class Device {
   Device& operator=(const Device&) = delete;
 
   static constexpr const char* kName = "cpu";
+  static Result<void> available() { return {}; }
 
   template <class T> Buffer<T> buffer(std::int64_t n) { return Buffer<T>(&pool_, n); }
 
@@ -71,12 +48,6 @@ class Device {
         for (std::int64_t c = 0; c < cols; ++c) f(r, c);
     });
   }
-
-  // A slot of the K running sums; lanes are interleaved so that the loop over a block of columns vectorises.
-  struct Sums {
-    double* at;
-    void add(int k, double x) const { at[k * kLanes] += x; }
-  };
 
   template <int K, class F>
   void sum_rows(std::int64_t rows, std::int64_t cols, F f, double* const (&out)[K]) {
@@ -141,7 +112,7 @@ class Device {
 
  private:
   static constexpr std::int64_t kBlock = 8192;  // elements of one task: about 10 microseconds of work
-  static constexpr int kLanes = 8;
+  static constexpr int kLanes = Sums::kLanes;
 
   static std::int64_t rows_per_block(std::int64_t cols) { return std::max<std::int64_t>(1, kBlock / std::max<std::int64_t>(1, cols)); }
 
@@ -158,7 +129,7 @@ class Device {
     });
   }
 
-  device_cpu::Pool pool_;
+  device::Pool pool_{device::host_source()};
 };
 
 }  // namespace boundlight::BL_NS

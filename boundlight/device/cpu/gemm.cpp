@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "boundlight/device/cpu/memory.hpp"
+#include "boundlight/device/cpu/gemm.hpp"
 
 extern "C" void openblas_set_num_threads(int) __attribute__((weak));
 
