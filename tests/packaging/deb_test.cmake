@@ -16,11 +16,9 @@ foreach(library libc6 libstdc++6 libtbb12 libprotobuf32 libonnx1)
 endforeach()
 
 run("unpack" dpkg-deb --extract ${package} ${SCRATCH}/root)
-if(COMMAND)
-  expect_version(${SCRATCH}/root/usr/bin/boundlight)
-endif()
+expect_version(${SCRATCH}/root/usr/bin/boundlight)
 foreach(file include/boundlight/core/result.hpp ${LIBDIR}/cmake/boundlight/boundlight-config.cmake
-        share/doc/boundlight/copyright)
+        share/doc/boundlight/copyright share/bash-completion/completions/boundlight share/zsh/vendor-completions/_boundlight)
   if(NOT EXISTS ${SCRATCH}/root/usr/${file})
     message(FATAL_ERROR "the package lacks /usr/${file}")
   endif()

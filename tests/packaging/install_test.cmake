@@ -9,6 +9,4 @@ run("configure the consumer" ${CMAKE_COMMAND} -S ${SOURCE}/tests/consumer -B ${S
   -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_PREFIX_PATH=${SCRATCH}/prefix)
 run("build the consumer" ${CMAKE_COMMAND} --build ${SCRATCH}/consumer)
 run("run the consumer" ${SCRATCH}/consumer/consumer)
-if(COMMAND)
-  expect_version(${SCRATCH}/prefix/bin/boundlight)
-endif()
+expect_version(${SCRATCH}/prefix/bin/boundlight)

@@ -29,6 +29,17 @@ if(TARGET boundlight_cli)
   file(RELATIVE_PATH bin_to_lib ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})
   set_target_properties(boundlight_cli PROPERTIES INSTALL_RPATH "$ORIGIN/${bin_to_lib}")
   install(TARGETS boundlight_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+
+  # The command writes its own completions.
+  foreach(shell bash zsh)
+    add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/completion.${shell}
+      COMMAND boundlight_cli completion ${shell} > ${CMAKE_BINARY_DIR}/completion.${shell}
+      DEPENDS boundlight_cli VERBATIM)
+  endforeach()
+  add_custom_target(completions ALL DEPENDS ${CMAKE_BINARY_DIR}/completion.bash ${CMAKE_BINARY_DIR}/completion.zsh)
+  install(FILES ${CMAKE_BINARY_DIR}/completion.bash
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME boundlight)
+  install(FILES ${CMAKE_BINARY_DIR}/completion.zsh DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions RENAME _boundlight)
 endif()
 
 set(CPACK_GENERATOR DEB)

@@ -56,5 +56,6 @@ Result<ValueId> find_value(const Network& network, const std::string& name, bool
 
 void add_info(CLI::App& app, Session& session);
 void add_ops(CLI::App& app, Session& session);
+void add_completion(CLI::App& app, Session& session);
 
 }  // namespace boundlight::cli

@@ -39,6 +39,7 @@ int main(int argc, char** argv) {
   session.stop = StopToken::on(&interrupted);
   cli::add_info(app, session);
   cli::add_ops(app, session);
+  cli::add_completion(app, session);
 
   try {
     app.parse(argc, argv);
