@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Rules of the house that a machine can check; each runs as a test.
 
-usage: check_repository.py layers|text|lengths|headers|symbols [--root DIR] [options]
+usage: check_repository.py layers|text|lengths|headers|closed|symbols [--root DIR] [options]
 
 layers    no include that tools/layers.txt does not grant; no operator named in an engine
 text      ASCII only, no tabs, no absolute paths of somebody's machine
 lengths   no source file over 500 lines but those listed with a reason in tools/long_files.txt
-headers   every header compiles alone (--compiler CXX, --define NAME=VALUE)
+headers   every header is guarded and compiles alone: it is the first include of a source of the same name, which the
+          build has compiled, or else is compiled here (--compiler CXX, --define NAME=VALUE)
+closed    every "boundlight/..." that a header includes is there (for an installed tree)
 symbols   the library neither prints nor ends the process (--library FILE)
 
 Prints one line per violation, "place: what, and what to do"; exit status 1 when there is one.
@@ -172,14 +174,24 @@ def check_lengths(root, limit=500):
 # ---- headers and symbols
 
 def check_headers(root, compiler, flags):
-    """Each header twice in one empty source: self-contained, and guarded against double inclusion."""
     library = root / "boundlight"
     headers = list(files(library, {".hpp"})) if library.is_dir() else []
+    for header in headers:
+        if not re.search(r"^#pragma once$", header.read_text(encoding="utf-8", errors="replace"), re.MULTILINE):
+            yield f"{header.relative_to(root)}: no #pragma once"
+
+    def built_first(header):
+        """Whether x.cpp (or x.op.cpp, x.dev.cpp) beside x.hpp includes it before anything else."""
+        for source in header.parent.glob(header.stem + "*.cpp"):
+            first = next(filter(None, map(INCLUDE.match, source.read_text(encoding="utf-8", errors="replace").splitlines())), None)
+            if source.name.split(".")[0] == header.stem and first and first.group(2) == header.relative_to(root).as_posix():
+                return True
+        return False
 
     def compile_alone(header):
         name = header.relative_to(root).as_posix()
         command = [compiler, "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", *flags, f"-I{root}", "-x", "c++", "-"]
-        source = f'#include "{name}"\n#include "{name}"\n'
+        source = f'#include "{name}"\n'
         done = subprocess.run(command, input=source, text=True, capture_output=True, check=False)
         if done.returncode:
             first = next((l for l in done.stderr.splitlines() if "error" in l), done.stderr.strip())
@@ -187,9 +199,18 @@ def check_headers(root, compiler, flags):
         return None
 
     with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
-        yield from filter(None, pool.map(compile_alone, headers))
+        yield from filter(None, pool.map(compile_alone, (h for h in headers if not built_first(h))))
     if not headers:
         yield "boundlight/: no headers found"
+
+
+def check_closed(root):
+    library = root / "boundlight"
+    for header in files(library, {".hpp"}):
+        for number, line in enumerate(header.read_text(encoding="utf-8").splitlines(), 1):
+            match = INCLUDE.match(line)
+            if match and match.group(1) == '"' and not (root / match.group(2)).is_file():
+                yield f"{header.relative_to(root)}:{number}: {match.group(2)} is not there"
 
 
 # What prints or ends the process. std::terminate is left: compilers call it for noexcept functions.
@@ -212,7 +233,7 @@ def check_symbols(library):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rule", choices=["layers", "text", "lengths", "headers", "symbols"])
+    parser.add_argument("rule", choices=["layers", "text", "lengths", "headers", "closed", "symbols"])
     parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parent.parent)
     parser.add_argument("--compiler", default="c++")
     parser.add_argument("--library")
@@ -226,6 +247,7 @@ def main():
         "text": lambda: check_text(root),
         "lengths": lambda: check_lengths(root),
         "headers": lambda: check_headers(root, options.compiler, ["-D" + d for d in options.define]),
+        "closed": lambda: check_closed(root),
         "symbols": lambda: check_symbols(options.library),
     }[options.rule]())
     for violation in violations:

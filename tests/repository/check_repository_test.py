@@ -87,7 +87,18 @@ class Rules(unittest.TestCase):
         self.expect("headers", "boundlight/core/c.hpp", "#pragma once\nstd::vector<int> c();\n", "does not compile alone")
 
     def test_header_without_guard(self):
-        self.expect("headers", "boundlight/core/c.hpp", "struct C {};\n", "does not compile alone")
+        self.expect("headers", "boundlight/core/c.hpp", "struct C {};\n", "no #pragma once")
+
+    def test_header_proved_by_its_own_source_only_when_first(self):
+        bad = "#pragma once\nstd::vector<int> c();\n"
+        self.write("boundlight/core/c.hpp", bad)
+        self.write("boundlight/core/c.cpp", '#include <vector>\n#include "boundlight/core/c.hpp"\n')
+        self.assertIn("does not compile alone", self.run_rule("headers"))
+        self.write("boundlight/core/c.cpp", '#include "boundlight/core/c.hpp"\n')  # the build itself stumbles here
+        self.assertEqual(self.run_rule("headers"), "")
+
+    def test_header_that_was_not_installed(self):
+        self.expect("closed", "boundlight/bounds/b.hpp", '#include "boundlight/core/lost.hpp"\n', "core/lost.hpp is not there")
 
     def test_library_that_prints_or_ends_the_process(self):
         for body, symbol in (('std::puts("x");', "puts"), ("std::exit(1);", "exit"), ("std::abort();", "abort"),

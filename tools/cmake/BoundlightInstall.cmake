@@ -12,15 +12,9 @@ write_basic_package_version_file(${CMAKE_BINARY_DIR}/boundlight-config-version.c
 install(FILES ${CMAKE_BINARY_DIR}/boundlight-config.cmake ${CMAKE_BINARY_DIR}/boundlight-config-version.cmake
   DESTINATION ${package_dir})
 
-# Headers that know no back end. Those compiled once per back end (device, operators, engines' insides) stay here; the test
-# `install` compiles each installed header alone, so one that needs a header left out is noticed.
-install(DIRECTORY boundlight/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/boundlight
-  FILES_MATCHING PATTERN "*.hpp"
-  PATTERN "apps" EXCLUDE
-  PATTERN "device" EXCLUDE
-  PATTERN "bounds/ops" EXCLUDE
-  PATTERN "bounds/engines" EXCLUDE)
-install(FILES boundlight/bounds/engines/engine.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/boundlight/bounds/engines)
+install(CODE "set(SOURCE \"${CMAKE_SOURCE_DIR}\")
+  set(DESTINATION \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_INCLUDEDIR}\")
+  include(\"${CMAKE_SOURCE_DIR}/tools/cmake/install_headers.cmake\")")
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME copyright)
 install(FILES README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
