@@ -18,6 +18,7 @@ endforeach()
 run("unpack" dpkg-deb --extract ${package} ${SCRATCH}/root)
 expect_version(${SCRATCH}/root/usr/bin/boundlight)
 foreach(file include/boundlight/core/result.hpp ${LIBDIR}/cmake/boundlight/boundlight-config.cmake
+        ${LIBDIR}/boundlight/libboundlight_emulated.so
         share/doc/boundlight/copyright share/bash-completion/completions/boundlight share/zsh/vendor-completions/_boundlight)
   if(NOT EXISTS ${SCRATCH}/root/usr/${file})
     message(FATAL_ERROR "the package lacks /usr/${file}")

@@ -12,6 +12,18 @@ write_basic_package_version_file(${CMAKE_BINARY_DIR}/boundlight-config-version.c
 install(FILES ${CMAKE_BINARY_DIR}/boundlight-config.cmake ${CMAKE_BINARY_DIR}/boundlight-config-version.cmake
   DESTINATION ${package_dir})
 
+# Back ends that are opened on demand (device/modules.hpp looks in boundlight/ beside the library).
+foreach(module emulated cuda)
+  if(TARGET boundlight_${module})
+    set_target_properties(boundlight_${module} PROPERTIES INSTALL_RPATH "$ORIGIN/..")
+    set(component Unspecified)
+    if(module STREQUAL cuda)
+      set(component cuda)
+    endif()
+    install(TARGETS boundlight_${module} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/boundlight COMPONENT ${component})
+  endif()
+endforeach()
+
 install(CODE "set(SOURCE \"${CMAKE_SOURCE_DIR}\")
   set(DESTINATION \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_INCLUDEDIR}\")
   include(\"${CMAKE_SOURCE_DIR}/tools/cmake/install_headers.cmake\")")
@@ -48,4 +60,8 @@ set(CPACK_DEBIAN_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${CMAKE_BINARY_DIR}/boundlight)  # its own library is in no other package
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+# One package with everything but the CUDA module: its libraries are in no Debian package that could be depended on.
+set(CPACK_COMPONENTS_ALL Unspecified)
+set(CPACK_COMPONENTS_GROUPING ALL_COMPONENTS_IN_ONE)
+set(CPACK_DEB_COMPONENT_INSTALL ON)
 include(CPack)
