@@ -108,11 +108,11 @@ Result<std::optional<Tensor>> load_entries(const std::filesystem::path& path, co
 }  // namespace
 
 Result<ArrayAddress> parse_array_address(std::string_view text) {
-  const std::string source(text);
+  const std::string source(text.empty() ? "array address" : text);
   ArrayAddress address;
   std::error_code ignored;
-  if (std::filesystem::is_regular_file(source, ignored)) {
-    address.file = source;
+  if (std::filesystem::is_regular_file(text, ignored)) {
+    address.file = text;
     return address;
   }
   if (text.ends_with("]")) {

@@ -90,7 +90,8 @@ class Finder {
 
   Result<void> from_option(Layout layout) {
     const ImageSize& size = *options_.image;
-    const std::string shown = std::to_string(size.height) + "x" + std::to_string(size.width) + (size.channels > 0 ? "x" + std::to_string(size.channels) : "");
+    std::string shown = std::to_string(size.height) + "x" + std::to_string(size.width);
+    if (size.channels > 0) (shown += 'x') += std::to_string(size.channels);
     if (has_free()) {
       picture_ = size;
       return from_shape(layout);
