@@ -17,6 +17,8 @@ namespace {
 
 constexpr std::size_t kKeepAtMost = std::size_t{1} << 30;  // bytes of freed blocks held back for reuse
 
+constexpr std::size_t kMostBytes = std::size_t{1} << 40;  // of one block: beyond that a size is a mistake (a negative count)
+
 // Size classes of a quarter of a power of two: at most 25 % waste, few classes.
 std::size_t size_class(std::size_t bytes) {
   bytes = std::max<std::size_t>(bytes, 1);
@@ -43,6 +45,7 @@ void* Pool::reuse(std::size_t size) noexcept {
 }
 
 void* Pool::take(std::size_t bytes) {
+  if (bytes > kMostBytes) throw std::bad_alloc();
   const std::size_t size = size_class(bytes);
   void* memory = reuse(size);
   if (!memory) memory = source_.take(size);

@@ -31,7 +31,8 @@ class Pool {
   Pool& operator=(const Pool&) = delete;
   ~Pool() { release_kept(); }
 
-  // Never null. Throws std::bad_alloc when the source has no room even after everything kept was given back to it.
+  // Never null. Throws std::bad_alloc when the source has no room even after everything kept was given back to it,
+  // and for more than 2^40 bytes.
   void* take(std::size_t bytes);
   void give(void* memory, std::size_t bytes) noexcept;
 
