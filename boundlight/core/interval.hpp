@@ -14,7 +14,7 @@ struct Interval {
   double lo = 0;
   double hi = 0;
 
-  BL_HD Interval() = default;
+  Interval() = default;
   BL_HD Interval(double point) : Interval(point, point) {}  // NOLINT: implicit on purpose
   BL_HD Interval(double lower, double upper) : lo(lower), hi(upper) {
     if (!(lo <= hi)) *this = anything();

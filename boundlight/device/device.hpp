@@ -7,9 +7,9 @@
 //
 // Interface of a Device d (all calls are ordered; a read back of results waits for them):
 //   Buffer<T> d.buffer<T>(n)                 n elements, uninitialised; move-only; freed into d's pool
-//   d.map(n, f)                              f(i) for 0 <= i < n, any order; f captures by value, is BL_HD
+//   d.map(n, f)                              f(i) for 0 <= i < n, any order
 //   d.map_rows(rows, cols, f)                f(r, c); consecutive c are consecutive in memory
-//   d.sum_rows<K>(rows, cols, f, out)        f(r, c, s) adds to s[0..K); out[k][r] += the sums, accumulated in double:
+//   d.sum_rows<K>(rows, cols, f, out)        f(r, c, Sums s) calls s.add(k, x); out[k][r] += the sums, in double,
 //                                            any order, cols terms: error <= gamma_cols(double) * sum of |terms|
 //   d.max_rows(rows, cols, f, out)           out[r] = max over c of f(r, c) (NaN if any is NaN; -inf when cols == 0)
 //   d.gemm(ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc)
@@ -20,6 +20,12 @@
 //   d.upload(dst, src, n) / d.download(dst, src, n) / d.copy(dst, src, n) / d.fill(dst, value, n)
 //   d.memory_in_use(), d.memory_peak()       bytes of live buffers
 //   d.check()                                throws if any launch failed since the last check
+//   Device::available()                      why the back end cannot be used here (Result<void>)
+//
+// A functor is BL_HD, captures numbers, device pointers and small structs of them by value (never `this`, never a host
+// pointer: the emulated back end refuses those), and calls only BL_HD and constexpr functions. For nvcc, a lambda that is one
+// has no `auto` parameter (sums come as Sums) and stands in a function that is public, is no constructor (that calls a public
+// member), and has no lambda's type among its own template arguments.
 // Determinism: the same bits for any number of threads.
 #pragma once
 

@@ -46,12 +46,14 @@ class RowPass {
   // Rows sign[r] * value[element[r]].
   RowResult<T> run_selected(ValueId value, const std::vector<std::int32_t>& element, const std::vector<T>& sign, const std::vector<std::int32_t>& box, Counters& counters);
 
- private:
+  // Public because they hold device lambdas (device/device.hpp).
   struct State;
-  void visit(State& s, int node);
   void add(State& s, ValueId value, RowBlock<T>&& rows);
   void stop_at(State& s, ValueId value, RowBlock<T>&& rows);
   void densify(ValueId value, RowBlock<T>& rows);
+
+ private:
+  void visit(State& s, int node);
   RowResult<T> finish(State& s, bool planes);
 
   const Model<T>& model_;

@@ -95,7 +95,11 @@ class ConvKernel : public LinearKernel<T> {
   ConvKernel(Device& d, const ConvGeometry& g, bool flat, std::vector<std::int64_t> in, const std::vector<double>& w, const std::vector<double>& bias)
       : LinearKernel<T>(std::move(in), {g.samples * g.out_channels * g.at.out_size()}), g_(g), flat_(flat), w_(weights_of<T>(d, w)),
         bias_(weights_of<T>(d, bias)), offset_(weights_of<T>(d, expanded(bias))), window_w_(d.buffer<T>(w_.data.size())) {
-    // The same weights, kernel positions before channels.
+    reorder_weights(d);
+  }
+
+  // Public, as are the other members with device lambdas (device/device.hpp): the same weights, kernel positions before channels.
+  void reorder_weights(Device& d) {
     const T* from = w_.data.data();
     T* to = window_w_.data();
     const std::int64_t channels = g_.group_in(), kernel = g_.at.kernel_size();
@@ -212,7 +216,6 @@ class ConvKernel : public LinearKernel<T> {
     return true;
   }
 
- private:
   // Where the entries of a row block on the input lie: windowed (channels last) or dense.
   struct View {
     View(const RowBlock<T>& b, const ConvGeometry& g)
@@ -253,19 +256,24 @@ class ConvKernel : public LinearKernel<T> {
     const std::int64_t positions = std::clamp<std::int64_t>(kScratch / terms, 1, all);
     const std::int64_t chunk = std::clamp<std::int64_t>(kScratch / (terms * positions), 1, total);
     auto scratch = d.template buffer<T>(chunk * terms * positions);
-    const spatial::Windows at = g_.at;
     T* to = scratch.data();
     for (std::int64_t group = 0; group < g_.groups; ++group)
       for (std::int64_t s0 = 0; s0 < total; s0 += chunk)
         for (std::int64_t q0 = 0; q0 < all; q0 += positions) {
           const std::int64_t n = std::min(chunk, total - s0), wide = std::min(positions, all - q0);
-          const T* from = x + (s0 * in_channels + group * channels) * cells;
-          d.map_rows(n * terms, wide, [=] BL_HD(std::int64_t r, std::int64_t q) {
-            const std::int64_t k = r % kernel, c = r / kernel % channels, s = r / terms, p = at.input_of(q0 + q, k);
-            to[r * wide + q] = p < 0 ? T(0) : from[(s * in_channels + c) * cells + p];
-          });
+          fill_patches(d, x + (s0 * in_channels + group * channels) * cells, n, q0, wide, to);
           body(PatchBlock{to, group, n, wide, terms * wide, wide, (s0 * g_.out_channels + group * g_.group_out()) * all + q0});
         }
+  }
+
+  // to[s][term][q] for n samples (one group's channels, from `from` on), positions [q0, q0 + wide).
+  void fill_patches(Device& d, const T* from, std::int64_t n, std::int64_t q0, std::int64_t wide, T* to) const {
+    const std::int64_t terms = g_.terms(), cells = g_.at.in_size(), channels = g_.group_in(), in_channels = g_.in_channels, kernel = g_.at.kernel_size();
+    const spatial::Windows at = g_.at;
+    d.map_rows(n * terms, wide, [=] BL_HD(std::int64_t r, std::int64_t q) {
+      const std::int64_t k = r % kernel, c = r / kernel % channels, s = r / terms, p = at.input_of(q0 + q, k);
+      to[r * wide + q] = p < 0 ? T(0) : from[(s * in_channels + c) * cells + p];
+    });
   }
 
   // An empty block for rows whose window starts at output position (top, left): window_h x window_w cells of the input, cut
@@ -319,6 +327,7 @@ class ConvKernel : public LinearKernel<T> {
     });
   }
 
+ private:
   std::vector<double> expanded(const std::vector<double>& bias) const {
     std::vector<double> all;
     for (std::int64_t s = 0; s < g_.samples && !bias.empty(); ++s)

@@ -39,14 +39,7 @@ class ElementwiseRelaxation : public Relaxation<T> {
     planes(d, f, in, out, n, settings, rule);
     cost0_ = d.buffer<double>(batch);
     d.fill(cost0_.data(), 0.0, batch);
-    if (sound_) {
-      const T *l = in.lower, *u = in.upper;
-      const double eta = static_cast<double>(smallest_normal<T>);
-      double* const sums[1] = {cost0_.data()};
-      d.template sum_rows<1>(batch, size, [=] BL_HD(std::int64_t b, std::int64_t j, Sums sum) {
-        sum.add(0, eta * fmax(fabs(static_cast<double>(l[b * size + j])), fabs(static_cast<double>(u[b * size + j]))));
-      }, sums);
-    }
+    if (sound_) charge_underflow(d, in, batch);
     free_ = {mask_.data(), lower_slope_.data(), static_cast<T>(f.free_low()), static_cast<T>(f.free_high())};
   }
 
@@ -94,7 +87,16 @@ class ElementwiseRelaxation : public Relaxation<T> {
   const FreeSlopes<T>* free_slopes() const override { return &free_; }
   void use_row_slopes(const T* alpha) override { row_alpha_ = alpha; }
 
- private:
+  // Public because they hold device lambdas (device/device.hpp).
+  void charge_underflow(Device& d, BoxView<T> in, std::int64_t batch) {
+    const T *l = in.lower, *u = in.upper;
+    const double eta = static_cast<double>(smallest_normal<T>);
+    const std::int64_t size = size_;
+    double* const sums[1] = {cost0_.data()};
+    d.template sum_rows<1>(batch, size, [=] BL_HD(std::int64_t b, std::int64_t j, Sums sum) {
+      sum.add(0, eta * fmax(fabs(static_cast<double>(l[b * size + j])), fabs(static_cast<double>(u[b * size + j]))));
+    }, sums);
+  }
   void planes(Device& d, F f, BoxView<T> in, BoxView<T> out, std::int64_t n, const BoundSettings& settings, SlopeRule rule) {
     const T *l = in.lower, *u = in.upper, *ol = out.lower, *ou = out.upper;
     T *ls = lower_slope_.data(), *lt = lower_offset_.data(), *us = upper_slope_.data(), *ut = upper_offset_.data(), *cost = cost_.data();
@@ -140,6 +142,7 @@ class ElementwiseRelaxation : public Relaxation<T> {
     });
   }
 
+ private:
   std::int64_t size_;
   Shape shape_;
   bool sound_;

@@ -227,10 +227,11 @@ class LinearRelaxation : public Relaxation<T> {
   bool takes_windows() const override { return kernel_.windows(); }
   bool carry(Device& d, std::int64_t batch, std::int64_t inputs, const double* x_magnitude, const PlaneView<T>* in, PlaneArrays<T>* out) const override;
 
- private:
+  // Public because they hold device lambdas (device/device.hpp).
   void charge_costs(Device& d, const BoxView<T>* in, std::int64_t batch);
   void account(Device& d, int slot, const RowBlock<T>& rows, RowAccounts accounts) const;
 
+ private:
   const LinearKernel<T>& kernel_;
   BoundSettings settings_;
   std::vector<Buffer<T>> cost_;  // per output slot: [batch][size]

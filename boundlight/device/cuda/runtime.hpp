@@ -17,8 +17,8 @@
 namespace boundlight::BL_NS {
 
 inline constexpr const char* kRuntimeName = "cuda";
-inline constexpr std::uint32_t kThreads = 256;        // of a block, at most
-inline constexpr std::uint32_t kFewestThreads = 32;   // of a reduction: one warp
+inline constexpr std::uint32_t kThreads = 256;       // of a block, at most
+inline constexpr std::uint32_t kFewestThreads = 32;  // of a reduction: one warp
 inline constexpr std::uint32_t kMostBlocks = 1 << 20, kMostGridRows = 65535;
 
 struct Grid {
@@ -46,14 +46,13 @@ void launch(void (*kernel)(P...), Grid grid, std::uint32_t block, std::size_t sh
   if (code != cudaSuccess) throw DeviceError(std::string("a launch failed: ") + cudaGetErrorString(code));
 }
 
-inline device::Pool::Source device_source() {
-  return {[](std::size_t bytes) -> void* {
-            void* memory = nullptr;
-            if (cudaMalloc(&memory, bytes) == cudaSuccess) return memory;
-            cudaGetLastError();  // out of memory is the pool's to tell; it must not fail the next launch
-            return nullptr;
-          },
-          [](void* memory) noexcept { cudaFree(memory); }, false, false};
+inline void* take_device_memory(std::size_t bytes) {
+  void* memory = nullptr;
+  if (cudaMalloc(&memory, bytes) == cudaSuccess) return memory;
+  cudaGetLastError();  // out of memory is the pool's to tell; it must not fail the next launch
+  return nullptr;
 }
+inline void give_device_memory(void* memory) noexcept { cudaFree(memory); }
+inline device::Pool::Source device_source() { return {take_device_memory, give_device_memory, false, false}; }
 
 }  // namespace boundlight::BL_NS
