@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -71,10 +72,18 @@ class Engine {
   virtual Result<std::vector<std::vector<double>>> evaluate(const std::vector<double>& inputs, std::int64_t batch,
                                                             const std::vector<ValueId>& wanted, Precision precision) = 0;
 
-  // Gradient in the inputs of sum_j weight[b][j] value[b][j]: [batch][input size]. The values themselves come back too.
+  // Gradient of sum_j weight[b][j] value[b][j] in the inputs ([batch][input size]), or in the value `wrt`. The weights may
+  // depend on the values: weight_of gets both arrays, [batch][size], weights zeroed. The values come back too.
   struct Gradient { std::vector<double> values, inputs; };
-  virtual Result<Gradient> gradient(const std::vector<double>& inputs, std::int64_t batch, ValueId value, const std::vector<double>& weight,
-                                    Precision precision) = 0;
+  using WeightOf = std::function<void(const std::vector<double>& values, std::vector<double>& weight)>;
+  virtual Result<Gradient> gradient(const std::vector<double>& inputs, std::int64_t batch, ValueId value, const WeightOf& weight_of,
+                                    Precision precision, ValueId wrt = kAbsent) = 0;
+  Result<Gradient> gradient(const std::vector<double>& inputs, std::int64_t batch, ValueId value, const std::vector<double>& weight,
+                            Precision precision, ValueId wrt = kAbsent) {
+    demand(static_cast<std::int64_t>(weight.size()) == batch * network().values[static_cast<std::size_t>(value)].size,
+           "gradient: weight needs batch x value size numbers");
+    return gradient(inputs, batch, value, [&](const std::vector<double>&, std::vector<double>& to) { to = weight; }, precision, wrt);
+  }
 
   // Certified bounds of forms over regions. `known` (optional): boxes to start from and to intersect with; they must hold on
   // the regions (or on the parts of them one is interested in).

@@ -69,62 +69,6 @@ Result<std::vector<std::vector<double>>> EngineImpl::evaluate(const std::vector<
 }
 
 template <class T>
-Result<Engine::Gradient> EngineImpl::gradient_as(const std::vector<double>& inputs, std::int64_t batch, ValueId value, const std::vector<double>& weight) {
-  BL_TRY(m, model<T>());
-  const int last = network_->values[static_cast<std::size_t>(value)].producer;
-  const auto values = m->forward(inputs.data(), batch, last);
-  std::vector<Buffer<T>> grad(network_->values.size());
-  const auto at = [&](ValueId id) -> Buffer<T>& {
-    auto& g = grad[static_cast<std::size_t>(id)];
-    if (!g) {
-      const std::int64_t n = batch * network_->values[static_cast<std::size_t>(id)].size;
-      g = device_.buffer<T>(n);
-      device_.fill(g.data(), T(0), n);
-    }
-    return g;
-  };
-  const std::vector<T> seed(weight.begin(), weight.end());
-  device_.upload(at(value).data(), seed.data(), static_cast<std::int64_t>(seed.size()));
-  for (int i = last; i >= 0; --i) {
-    const Node& node = network_->nodes[static_cast<std::size_t>(i)].node;
-    std::vector<const T*> in, out, grad_out;
-    std::vector<T*> grad_in;
-    bool reached = false;
-    for (const ValueId id : node.outputs) {
-      out.push_back(id == kAbsent ? nullptr : values.at[static_cast<std::size_t>(id)].data());
-      grad_out.push_back(id == kAbsent ? nullptr : grad[static_cast<std::size_t>(id)].data());
-      reached = reached || grad_out.back();
-    }
-    if (!reached) continue;
-    for (const ValueId id : node.inputs) {
-      const bool variable = id != kAbsent && !network_->values[static_cast<std::size_t>(id)].constant;
-      in.push_back(variable ? values.at[static_cast<std::size_t>(id)].data() : nullptr);
-      grad_in.push_back(variable ? at(id).data() : nullptr);
-    }
-    m->kernel(i).vjp(device_, in.data(), out.data(), grad_out.data(), grad_in.data(), batch);
-  }
-  Gradient result;
-  result.values = to_host(device_, values.at[static_cast<std::size_t>(value)].data(), static_cast<std::int64_t>(weight.size()));
-  result.inputs.assign(static_cast<std::size_t>(batch * network_->input_size()), 0.0);
-  for (std::size_t k = 0; k < network_->inputs.size(); ++k) {
-    const ValueId id = network_->inputs[k];
-    const std::int64_t size = network_->values[static_cast<std::size_t>(id)].size, offset = network_->input_offset(k), stride = network_->input_size();
-    if (!grad[static_cast<std::size_t>(id)]) continue;
-    const auto host = to_host(device_, grad[static_cast<std::size_t>(id)].data(), batch * size);
-    for (std::int64_t b = 0; b < batch; ++b)
-      std::copy_n(host.begin() + b * size, size, result.inputs.begin() + b * stride + offset);
-  }
-  return result;
-}
-
-Result<Engine::Gradient> EngineImpl::gradient(const std::vector<double>& inputs, std::int64_t batch, ValueId value, const std::vector<double>& weight,
-                                              Precision precision) {
-  demand(static_cast<std::int64_t>(inputs.size()) == batch * network_->input_size(), "gradient: inputs need batch x input size numbers");
-  demand(static_cast<std::int64_t>(weight.size()) == batch * network_->values[static_cast<std::size_t>(value)].size, "gradient: weight needs batch x value size numbers");
-  return precision == Precision::single ? gradient_as<float>(inputs, batch, value, weight) : gradient_as<double>(inputs, batch, value, weight);
-}
-
-template <class T>
 Result<BoxArrays<T>> EngineImpl::boxes_as(const Regions& regions, ValueId value, const BoundOptions& options, const ValueBoxes* known, Counters& counters) {
   BL_TRY(m, model<T>());
   const BoundSettings settings{options.semantics, options.sound};

@@ -14,8 +14,8 @@ class EngineImpl final : public Engine {
   std::string device() const override { return Device::kName; }
   Result<std::vector<std::vector<double>>> evaluate(const std::vector<double>& inputs, std::int64_t batch, const std::vector<ValueId>& wanted,
                                                     Precision precision) override;
-  Result<Gradient> gradient(const std::vector<double>& inputs, std::int64_t batch, ValueId value, const std::vector<double>& weight,
-                            Precision precision) override;
+  Result<Gradient> gradient(const std::vector<double>& inputs, std::int64_t batch, ValueId value, const WeightOf& weight_of, Precision precision,
+                            ValueId wrt) override;
   Result<BoundResult> bound(const Regions& regions, const Forms& forms, const BoundOptions& options, const ValueBoxes* known) override;
   Result<FamilyResult> family(const BoxFamily& family, const Forms& forms, Tier tier, const BoundOptions& options) override;
   Result<ValueBoxes> boxes(const Regions& regions, const BoundOptions& options, const ValueBoxes* known) override;
@@ -24,7 +24,8 @@ class EngineImpl final : public Engine {
 
  private:
   template <class T> Result<std::vector<std::vector<double>>> evaluate_as(const std::vector<double>& inputs, std::int64_t batch, const std::vector<ValueId>& wanted);
-  template <class T> Result<Gradient> gradient_as(const std::vector<double>& inputs, std::int64_t batch, ValueId value, const std::vector<double>& weight);
+  template <class T>
+  Result<Gradient> gradient_as(const std::vector<double>& inputs, std::int64_t batch, ValueId value, const WeightOf& weight_of, ValueId wrt);
   // Boxes of everything that `value` needs, by the options' method, in precision T.
   template <class T> Result<BoxArrays<T>> boxes_as(const Regions& regions, ValueId value, const BoundOptions& options, const ValueBoxes* known, Counters& counters);
   template <class T> Result<BoundResult> rows_as(const Regions& regions, const Forms& forms, const BoundOptions& options, const BoxArrays<T>& boxes, Counters counters);

@@ -17,7 +17,6 @@ Result<void> ascend_chunk(Engine& engine, const AscentProblem& p, const AscentOp
   const bool shared = p.lower.size() == n && p.batch > 1;
   const auto box = [&](const std::vector<double>& side, std::int64_t b) { return side.data() + (shared ? 0 : static_cast<std::size_t>(b) * n); };
   std::vector<double> x(p.start.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(from) * n), p.start.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(to) * n));
-  std::vector<double> weight(static_cast<std::size_t>(count) * width);
   const double decay = o.steps > 1 ? std::pow(o.last_step / o.first_step, 1.0 / (o.steps - 1)) : 1.0;
   double step = o.first_step;
   // First and second moments of the gradient (Adam; Kingma and Ba 2015): near a kink the sign of a coordinate's gradient
@@ -25,19 +24,23 @@ Result<void> ascend_chunk(Engine& engine, const AscentProblem& p, const AscentOp
   std::vector<double> first(x.size(), 0.0), second(x.size(), 0.0);
   double power1 = 1, power2 = 1;
   for (int s = 0;; ++s, step *= decay) {
-    // The score's gradient needs the values first; one evaluation serves both because the weights depend on the values only.
-    BL_TRY(values, engine.evaluate(x, count, {p.value}, o.precision));
-    std::fill(weight.begin(), weight.end(), 0.0);
-    for (std::int64_t i = 0; i < count; ++i) {
-      const double score = p.score(from + i, values[0].data() + static_cast<std::size_t>(i) * width, weight.data() + static_cast<std::size_t>(i) * width);
-      double& best = result.score[static_cast<std::size_t>(from + i)];
-      if (!(score > best)) continue;
-      best = score;
-      std::copy_n(x.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(i) * n), n, result.point.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(from + i) * n));
-    }
+    const auto record = [&](const std::vector<double>& values, std::vector<double>& weight) {
+      for (std::int64_t i = 0; i < count; ++i) {
+        const double score = p.score(from + i, values.data() + static_cast<std::size_t>(i) * width, weight.data() + static_cast<std::size_t>(i) * width);
+        double& best = result.score[static_cast<std::size_t>(from + i)];
+        if (!(score > best)) continue;
+        best = score;
+        std::copy_n(x.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(i) * n), n, result.point.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(from + i) * n));
+      }
+    };
     result.evaluations += count;
-    if (s == o.steps || o.stop.stop_requested()) return {};
-    BL_TRY(gradient, engine.gradient(x, count, p.value, weight, o.precision));
+    if (s == o.steps || o.stop.stop_requested()) {
+      BL_TRY(values, engine.evaluate(x, count, {p.value}, o.precision));
+      std::vector<double> unused(values[0].size(), 0.0);
+      record(values[0], unused);
+      return {};
+    }
+    BL_TRY(gradient, engine.gradient(x, count, p.value, record, o.precision));
     power1 *= kMoment1, power2 *= kMoment2;
     for (std::int64_t i = 0; i < count; ++i) {
       const double *lo = box(p.lower, from + i), *hi = box(p.upper, from + i);
