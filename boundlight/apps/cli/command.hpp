@@ -57,5 +57,7 @@ Result<ValueId> find_value(const Network& network, const std::string& name, bool
 void add_info(CLI::App& app, Session& session);
 void add_ops(CLI::App& app, Session& session);
 void add_completion(CLI::App& app, Session& session);
+void add_run(CLI::App& app, Session& session);
+void add_bounds(CLI::App& app, Session& session);
 
 }  // namespace boundlight::cli

@@ -38,6 +38,8 @@ int main(int argc, char** argv) {
   cli::Session session;
   session.stop = StopToken::on(&interrupted);
   cli::add_info(app, session);
+  cli::add_run(app, session);
+  cli::add_bounds(app, session);
   cli::add_ops(app, session);
   cli::add_completion(app, session);
 
