@@ -241,3 +241,11 @@ class LinearRelaxation : public Relaxation<T> {
 }  // namespace boundlight::BL_NS
 
 #include "boundlight/bounds/ops/linear_relaxation.hpp"
+
+// Instantiated once, in linear.dev.cpp: every linear operator would compile them again.
+namespace boundlight::BL_NS {
+extern template class LinearKernel<float>;
+extern template class LinearKernel<double>;
+extern template class LinearRelaxation<float>;
+extern template class LinearRelaxation<double>;
+}  // namespace boundlight::BL_NS

@@ -152,6 +152,9 @@ void MoveKernel<T>::transpose(Device& d, int slot, const T* rows, std::int64_t c
   }
 }
 
+extern template class MoveKernel<float>;
+extern template class MoveKernel<double>;
+
 template <class T, moves::MoveOf move_of>
 Result<std::unique_ptr<Kernel<T>>> make_move(Device& d, const NodeView& node) {
   BL_TRY(move, move_of(node));
