@@ -208,4 +208,7 @@ Result<ValueBoxes> EngineImpl::boxes(const Regions& regions, const BoundOptions&
   return result;
 }
 
+template Result<Model<float>*> EngineImpl::model<float>();
+template Result<Model<double>*> EngineImpl::model<double>();
+
 }  // namespace boundlight::BL_NS
