@@ -1,5 +1,6 @@
 #include "boundlight/models/errors.hpp"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace boundlight {
@@ -19,6 +20,28 @@ std::size_t sequence_length(std::string_view text) {
   return length;
 }
 
+struct Escaped {
+  std::string text;
+  std::string_view rest;  // what did not fit
+};
+
+// Stops at `most` bytes, so that a megabyte of a name is never walked.
+Escaped escaped(std::string_view text, std::size_t most) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string out;
+  while (!text.empty()) {
+    const auto n = sequence_length(text);
+    const auto c = static_cast<std::uint8_t>(text[0]);
+    const bool plain = n != 0 && c >= 0x20 && c != 0x7F;
+    const std::size_t length = plain ? n : 1;
+    if (out.size() + (plain ? n : 4) > most) break;
+    if (plain) out += text.substr(0, length);
+    else ((out += "\\x") += kDigits[c >> 4]) += kDigits[c & 15U];
+    text.remove_prefix(length);
+  }
+  return {std::move(out), text};
+}
+
 }  // namespace
 
 bool is_utf8(std::string_view text) {
@@ -31,25 +54,10 @@ bool is_utf8(std::string_view text) {
 }
 
 std::string printable(std::string_view text, std::size_t most) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  if (text.size() > most) {  // cut before escaping: a megabyte of a name is never walked
-    return printable(text.substr(0, most / 2), most) + " ... " + printable(text.substr(text.size() - most / 2), most);
-  }
-  std::string out;
-  while (!text.empty()) {
-    const auto n = sequence_length(text);
-    const auto c = static_cast<std::uint8_t>(text[0]);
-    if (n == 0 || c < 0x20 || c == 0x7F) {
-      out += "\\x";
-      out += kDigits[c >> 4];
-      out += kDigits[c & 15U];
-      text.remove_prefix(1);
-    } else {
-      out += text.substr(0, n);
-      text.remove_prefix(n);
-    }
-  }
-  return out;
+  const auto start = escaped(text, most);
+  if (start.rest.empty()) return start.text;
+  const auto tail = text.substr(text.size() - std::min(start.rest.size(), most / 8));  // at most `most` / 2 when escaped
+  return escaped(text, most / 2).text + " ... " + escaped(tail, most).text;
 }
 
 }  // namespace boundlight

@@ -37,6 +37,9 @@ class Finder {
 
   Result<InputForm> find() {
     const Layout layout = options_.layout.value_or(Layout::automatic);
+    if (std::count(form_.shape.begin(), form_.shape.end(), 0) > 0) {
+      return bad_input(source_, "its input " + to_string(form_.shape) + " holds no numbers; export the model again");
+    }
     form_.reversed = options_.channels == ChannelOrder::bgr;
     BL_CHECK(options_.image ? from_option(layout) : layout == Layout::flat ? vector() : from_shape(layout));
     if (form_.reversed && (!form_.image || form_.channels < 3)) {

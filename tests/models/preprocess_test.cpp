@@ -116,6 +116,7 @@ TEST_CASE("forms are inferred from shapes") {
 
   check_refused(infer_form({-1, 3, -1, -1}, {}, "m.onnx"), "m.onnx", "open");
   check_refused(infer_form({-1, -1}, {}, "m.onnx"), "m.onnx", "open");
+  check_refused(infer_form({1, 3, 0, 9}, {}, "m.onnx"), "m.onnx", "holds no numbers");
   check_refused(infer_form({1, 12}, options({{"image", "5x5"}}), "m.onnx"), "option --image", "does not fit");
   check_refused(infer_form({1, 12}, options({{"image", "2x2x2"}}), "m.onnx"), "option --image", "does not fit");
   check_refused(infer_form({1, 1, 28, 28}, options({{"channels", "bgr"}}), "m.onnx"), "option --channels", "three channels");

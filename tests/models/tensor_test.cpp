@@ -4,6 +4,7 @@
 #include <limits>
 #include <random>
 
+#include "boundlight/models/errors.hpp"
 #include "boundlight/models/graph.hpp"
 
 using namespace boundlight;
@@ -125,4 +126,17 @@ TEST_CASE("tensors hold their contract") {
   CHECK_THROWS_AS(b.data<double>(), ContractViolation);
   CHECK(size_of(DataType::bfloat16) == 2);
   CHECK(name_of(DataType::boolean) == "bool");
+}
+
+TEST_CASE("texts from files are made printable and short") {
+  CHECK(printable("plain") == "plain");
+  CHECK(printable("a\n\x7f\x01") == "a\\x0a\\x7f\\x01");
+  CHECK(printable("\xc3\xa9") == "\xc3\xa9");
+  CHECK(printable("\xff\xc3") == "\\xff\\xc3");
+  CHECK(printable(std::string(400, 'a')).size() == 400);
+  const std::string cut = printable(std::string(300, 'a') + std::string(300, 'b'));
+  CHECK(cut == std::string(200, 'a') + " ... " + std::string(50, 'b'));
+  CHECK(printable(std::string(100000, '\0')).size() < 500);
+  for (const char* wrong : {"\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf0\x80\x80\x80", "\x80", "\xe2\x82"}) CHECK_FALSE(is_utf8(wrong));
+  for (const char* right : {"", "a", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"}) CHECK(is_utf8(right));
 }
