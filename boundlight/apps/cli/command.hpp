@@ -59,5 +59,6 @@ void add_ops(CLI::App& app, Session& session);
 void add_completion(CLI::App& app, Session& session);
 void add_run(CLI::App& app, Session& session);
 void add_bounds(CLI::App& app, Session& session);
+void add_explain(CLI::App& app, Session& session);
 
 }  // namespace boundlight::cli

@@ -1,0 +1,170 @@
+#include "boundlight/explain/report.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "boundlight/bounds/json_numbers.hpp"
+#include "boundlight/core/files.hpp"
+#include "boundlight/explain/picture.hpp"
+#include "boundlight/models/array.hpp"
+
+namespace boundlight {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json safe(double x) {
+  if (std::isfinite(x)) return x;
+  return std::isnan(x) ? "nan" : x > 0 ? "inf" : "-inf";
+}
+Json list(const std::vector<double>& v, double (*outward)(double) = nullptr) {
+  Json j = Json::array();
+  for (const double x : v) j.push_back(std::isfinite(x) && outward ? Json(outward(x)) : safe(x));
+  return j;
+}
+
+std::string short_number(double x) {
+  char buffer[40];
+  std::snprintf(buffer, sizeof buffer, "%.4g", x);
+  return buffer;
+}
+
+std::string name_of_class(const ReportInput& input, std::int64_t k) {
+  return k >= 0 && k < static_cast<std::int64_t>(input.labels.size()) ? input.labels[static_cast<std::size_t>(k)] + " (" + std::to_string(k) + ")" : std::to_string(k);
+}
+
+std::string base64(const std::string& bytes) {
+  static constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    std::uint32_t block = 0;
+    for (std::size_t k = 0; k < 3; ++k) block = block << 8 | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0U);
+    for (std::size_t k = 0; k < 4; ++k) out += i + k <= bytes.size() && (k < 2 || i + k - 1 < bytes.size()) ? kDigits[block >> (18 - 6 * k) & 63] : '=';
+  }
+  return out;
+}
+
+std::string escaped(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '<') out += "&lt;";
+    else if (c == '>') out += "&gt;";
+    else if (c == '&') out += "&amp;";
+    else if (c == '"') out += "&quot;";
+    else out += c;
+  }
+  return out;
+}
+
+double top_of(const std::vector<double>& v) {
+  double top = 0;
+  for (const double x : v)
+    if (std::isfinite(x)) top = std::max(top, std::fabs(x));
+  return top;
+}
+
+std::string html_of(const EvaMap& map, const Cells& cells, const ReportInput& input, const std::string& map_png, const std::string& overlay_png, const std::string& interval_png) {
+  const auto figure = [](const std::string& png, const std::string& caption) {
+    return "<figure><img alt=\"" + caption + "\" src=\"data:image/png;base64," + base64(png) + "\"><figcaption>" + caption + "</figcaption></figure>\n";
+  };
+  std::string h = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>boundlight: " + escaped(input.input) +
+                  "</title>\n<style>body{font:16px/1.5 sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}figure{margin:1rem 0}"
+                  "img{max-width:100%;image-rendering:pixelated}figcaption{color:#555}table{border-collapse:collapse}td,th{padding:.2rem .8rem .2rem 0;text-align:left;"
+                  "border-bottom:1px solid #ddd;vertical-align:top}@media print{body{margin:0}figure{break-inside:avoid}}</style>\n<h1>What this decision rests on</h1>\n<p><b>" +
+                  escaped(input.model) + "</b> on <b>" + escaped(input.input) + "</b></p>\n";
+  for (const auto& line : in_words(map, input)) h += "<p>" + escaped(line) + "</p>\n";
+  h += "<figure><img alt=\"the image\" style=\"width:12rem\" src=\"data:image/png;base64," + base64(encode_png(input.image)) + "\"><figcaption>The image</figcaption></figure>\n";
+  h += figure(overlay_png, "The image under the map") + figure(map_png, "Estimated importance of every cell: how much of the overlap needs this cell to move") +
+       figure(interval_png, "Certified: lower end, estimate, upper end of every cell's importance, one scale");
+  std::vector<std::size_t> order(map.estimate.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return map.estimate[a] > map.estimate[b]; });
+  h += "<h2>The ten most important cells</h2>\n<table><tr><th>cell</th><th>row, column</th><th>estimate</th><th>certified interval</th></tr>\n";
+  for (std::size_t i = 0; i < std::min<std::size_t>(10, order.size()); ++i) {
+    const std::size_t u = order[i];
+    const std::string place = cells.cols > 0 ? std::to_string(u / static_cast<std::size_t>(cells.cols)) + ", " + std::to_string(u % static_cast<std::size_t>(cells.cols)) : "segment";
+    h += "<tr><td>" + std::to_string(u) + "</td><td>" + place + "</td><td>" + short_number(map.estimate[u]) + "</td><td>[" + short_number(map.lower[u]) + ", " + short_number(map.upper[u]) + "]</td></tr>\n";
+  }
+  h += "</table>\n<h2>Settings</h2>\n<table>\n";
+  for (const auto& [name, value] : input.settings) h += "<tr><td>" + escaped(name) + "</td><td>" + escaped(value) + "</td></tr>\n";
+  h += "<tr><td>model sha256</td><td>" + input.sha256 + "</td></tr>\n<tr><td>boundlight</td><td>" + escaped(input.version) + ", " + escaped(input.device) + "</td></tr>\n";
+  for (const auto& [stage, seconds] : map.seconds) h += "<tr><td>seconds: " + escaped(stage) + "</td><td>" + short_number(seconds) + "</td></tr>\n";
+  for (const auto& note : map.notes) h += "<tr><td>note</td><td>" + escaped(note) + "</td></tr>\n";
+  return h + "</table>\n</html>\n";
+}
+
+}  // namespace
+
+std::vector<std::string> in_words(const EvaMap& m, const ReportInput& input) {
+  std::vector<std::string> words;
+  const std::string name = name_of_class(input, m.label);
+  if (m.verified_base < 0) words.push_back("Proven: no image in the region changes the decision for class " + name + " (verified overlap " + short_number(m.verified_base) + ").");
+  else if (m.attained_base > 0) words.push_back("The decision for class " + name + " can be changed inside the region: an image with overlap " + short_number(m.attained_base) + " was found.");
+  else words.push_back("Open: no image that changes the decision for class " + name + " was found in the region, and none was excluded (overlap between " +
+                       short_number(m.attained_base) + " and " + short_number(m.verified_base) + ").");
+  const std::int64_t pairs = m.ordered + m.equal + m.undecided;
+  if (m.vacuous) {
+    words.push_back("VACUOUS: the certified intervals are so wide that no two cells are ordered by proof; the map below is only an estimate. A smaller --eps or a larger --budget helps.");
+  } else if (pairs > 0) {
+    words.push_back("Certified: of " + std::to_string(pairs) + " pairs of cells, " + std::to_string(m.ordered) + " are ordered by proof, " + std::to_string(m.equal) +
+                    " are equal within " + short_number(m.tau) + " by proof, " + std::to_string(m.undecided) + " are undecided. " + std::to_string(m.irrelevant) +
+                    " of " + std::to_string(m.cells) + " cells are proven irrelevant (at most " + short_number(m.tau) + ").");
+  }
+  words.push_back("Importance of a cell: how much lower the largest overlap (best rival minus class, over all images of the region) becomes when the cell is held at the image's own values. "
+                  "The interval of every cell contains that number, in exact arithmetic; the drawn estimate inside it is not certified.");
+  if (!m.complete) words.push_back("Stopped early: everything stated holds, but could be tighter.");
+  return words;
+}
+
+std::string report_json(const EvaMap& m, const Cells& cells, const ReportInput& input) {
+  Json j;
+  j["model"] = input.model;
+  j["sha256"] = input.sha256;
+  j["input"] = input.input;
+  j["version"] = input.version;
+  j["device"] = input.device;
+  for (const auto& [name, value] : input.settings) j["settings"][name] = value;
+  j["class"] = m.label;
+  j["logits"] = list(m.logits);
+  j["verdict"] = m.verified_base < 0 ? "verified" : m.attained_base > 0 ? "falsified" : "unknown";
+  j["overlap"] = {{"attained", m.attained_base == m.attained_base ? Json(safe(m.attained_base)) : Json("nan")}, {"verified", safe(m.verified_base)}};
+  j["cells"] = {{"count", m.cells}, {"rows", cells.rows}, {"cols", cells.cols}, {"estimate", list(m.estimate)}, {"lower", list(m.lower, printable_down)},
+                {"upper", list(m.upper, printable_up)}, {"score", list(m.score)}, {"verified_overlap", list(m.verified, printable_up)}, {"attained_overlap", list(m.attained, printable_down)}};
+  j["pairs"] = {{"ordered", m.ordered}, {"equal", m.equal}, {"undecided", m.undecided}, {"tau", safe(m.tau)}};
+  j["irrelevant"] = m.irrelevant;
+  j["vacuous"] = m.vacuous;
+  j["complete"] = m.complete;
+  j["evaluations"] = m.evaluations;
+  for (const auto& [stage, seconds] : m.seconds) j["seconds"][stage] = seconds;
+  j["counters"] = {{"rows", m.counters.rows}, {"concretised", m.counters.concretised}};
+  j["notes"] = m.notes;
+  j["words"] = in_words(m, input);
+  return j.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Result<void> write_report(const std::filesystem::path& folder, const EvaMap& map, const Cells& cells, const ReportInput& input) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error || !std::filesystem::is_directory(folder)) return Error{ErrorKind::io, folder.string(), "cannot make the output folder: " + (error ? error.message() : std::string("a file of that name exists"))};
+  const double top = top_of(map.estimate);
+  const double low = *std::min_element(map.estimate.begin(), map.estimate.end()) < 0 ? -top : 0;
+  const std::string map_png = encode_png(map_picture(cells, map.estimate, low, top, "overlap"));
+  const std::string overlay_png = encode_png(overlay_picture(cells, map.estimate, low, top, input.grey));
+  const std::string interval_png = encode_png(interval_picture(cells, map));
+  const auto vector = [](const std::vector<double>& v) { return Tensor::from_doubles(DataType::float64, {static_cast<std::int64_t>(v.size())}, v); };
+  BL_TRY(arrays, encode_npz({{"estimate", vector(map.estimate)}, {"lower", vector(map.lower)}, {"upper", vector(map.upper)}, {"score", vector(map.score)},
+                             {"verified_overlap", vector(map.verified)}, {"attained_overlap", vector(map.attained)},
+                             {"base_overlap", vector({map.attained_base, map.verified_base})},
+                             {"cells", Tensor::from_int64s(DataType::int32, {cells.height, cells.width}, std::vector<std::int64_t>(cells.label.begin(), cells.label.end()))}}));
+  BL_CHECK(write_file(folder / "map.png", map_png));
+  BL_CHECK(write_file(folder / "overlay.png", overlay_png));
+  BL_CHECK(write_file(folder / "interval.png", interval_png));
+  BL_CHECK(write_file(folder / "map.npz", arrays));
+  BL_CHECK(write_file(folder / "report.json", report_json(map, cells, input)));
+  return write_file(folder / "report.html", html_of(map, cells, input, map_png, overlay_png, interval_png));
+}
+
+}  // namespace boundlight
