@@ -25,6 +25,16 @@ void call(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, const dou
   cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, 1.0, a, lda, b, ldb, beta, c, ldc);
 }
 
+// One row: no packing of b.
+void vector_call(bool tb, int n, int k, const float* a, const float* b, int ldb, float beta, float* c) {
+  if (tb) cblas_sgemv(CblasRowMajor, CblasNoTrans, n, k, 1.0F, b, ldb, a, 1, beta, c, 1);
+  else cblas_sgemv(CblasRowMajor, CblasTrans, k, n, 1.0F, b, ldb, a, 1, beta, c, 1);
+}
+void vector_call(bool tb, int n, int k, const double* a, const double* b, int ldb, double beta, double* c) {
+  if (tb) cblas_dgemv(CblasRowMajor, CblasNoTrans, n, k, 1.0, b, ldb, a, 1, beta, c, 1);
+  else cblas_dgemv(CblasRowMajor, CblasTrans, k, n, 1.0, b, ldb, a, 1, beta, c, 1);
+}
+
 // The library's own threads would fight with ours; asked for once, before the first call.
 void one_thread() {
   static const bool done = [] {
@@ -40,6 +50,10 @@ void tiled(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, con
   if (m <= 0 || n <= 0) return;
   one_thread();
   const auto tile = [&](std::int64_t r0, std::int64_t r1, std::int64_t c0, std::int64_t c1) {
+    if (m == 1 && !ta && k > 0) {
+      if (beta == T(0)) std::fill_n(c + c0, c1 - c0, T(0));  // not every version leaves out what is multiplied by zero
+      return vector_call(tb, static_cast<int>(c1 - c0), static_cast<int>(k), a, b + (tb ? c0 * ldb : c0), static_cast<int>(ldb), beta, c + c0);
+    }
     call(ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, static_cast<int>(r1 - r0), static_cast<int>(c1 - c0),
          static_cast<int>(k), a + (ta ? r0 : r0 * lda), static_cast<int>(lda), b + (tb ? c0 * ldb : c0), static_cast<int>(ldb), beta,
          c + r0 * ldc + c0, static_cast<int>(ldc));
