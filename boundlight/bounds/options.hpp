@@ -12,10 +12,27 @@ enum class Semantics : std::uint8_t {
   float32_any_order,
 };
 
+// The kinds of rounding charges (docs/soundness.md). Bits, so that tests can leave single ones out.
+enum class Charge : std::uint32_t {
+  product = 1 << 0,      // rows through a linear operator: gamma_k |A||W| m
+  slope = 1 << 1,        // rows times slopes: u |A s| m
+  intercept = 1 << 2,    // intercepts rounded outward into the working precision, and their sum
+  join = 1 << 3,         // sums where branches meet: u |A1 + A2| m
+  concretise = 1 << 4,   // the sum over the inputs' box
+  underflow = 1 << 5,    // eta per operation
+  offset = 1 << 6,       // constants of linear operators added to the bias
+  interval = 1 << 7,     // interval steps
+  conversion = 1 << 8,   // coefficients that the working precision cannot hold
+};
+
 struct BoundSettings {
   Semantics semantics = Semantics::real;
   // false: leave out every rounding charge, to measure their price. Results are then not bounds and are marked so.
   bool sound = true;
+  std::uint32_t without = 0;  // bits of Charge left out: planted errors of tests; results are then not bounds
+
+  bool charges(Charge c) const { return sound && (without & static_cast<std::uint32_t>(c)) == 0; }
+  bool deployed() const { return sound && semantics == Semantics::float32_any_order; }
 };
 
 // How the lower plane of an undecided ReLU (and its like) is chosen where nothing optimises it.

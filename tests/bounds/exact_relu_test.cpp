@@ -21,7 +21,9 @@ const std::vector<Setting> kSettings = {
     {Method::interval, Precision::single, Semantics::real},          {Method::interval, Precision::dual, Semantics::real},
     {Method::interval, Precision::single, Semantics::float32_any_order}, {Method::crown, Precision::single, Semantics::real},
     {Method::crown, Precision::dual, Semantics::real},               {Method::crown, Precision::automatic, Semantics::real},
-    {Method::crown, Precision::automatic, Semantics::float32_any_order},
+    {Method::crown, Precision::automatic, Semantics::float32_any_order}, {Method::forward, Precision::single, Semantics::real},
+    {Method::forward, Precision::dual, Semantics::real},             {Method::combined, Precision::single, Semantics::real},
+    {Method::combined, Precision::automatic, Semantics::float32_any_order},
 };
 
 std::string text(const Setting& s) {

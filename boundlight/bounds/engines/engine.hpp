@@ -34,6 +34,7 @@ struct BoundOptions {
   Semantics semantics = Semantics::real;
   SlopeRule slopes = SlopeRule::adaptive;
   bool sound = true;             // false: measure the price of soundness; results are no bounds
+  std::uint32_t without_charges = 0;  // bits of Charge left out (planted errors of tests); results are no bounds
   bool planes = false;           // also return input planes of every form
   int alpha_steps = 20;          // method alpha
   double alpha_rate = 0.25;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "boundlight/bounds/engines/model.hpp"
-#include "boundlight/bounds/engines/row_pass.hpp"
 
 namespace boundlight::BL_NS {
 
@@ -21,14 +20,16 @@ class EngineImpl final : public Engine {
   Result<ValueBoxes> boxes(const Regions& regions, const BoundOptions& options, const ValueBoxes* known) override;
 
   template <class T> Result<Model<T>*> model();
+  struct Models {
+    Model<float>* single = nullptr;
+    Model<double>* dual = nullptr;
+  };
+  Result<Models> models_for(const BoundOptions& options);
 
  private:
   template <class T> Result<std::vector<std::vector<double>>> evaluate_as(const std::vector<double>& inputs, std::int64_t batch, const std::vector<ValueId>& wanted);
   template <class T>
   Result<Gradient> gradient_as(const std::vector<double>& inputs, std::int64_t batch, ValueId value, const WeightOf& weight_of, ValueId wrt);
-  // Boxes of everything that `value` needs, by the options' method, in precision T.
-  template <class T> Result<BoxArrays<T>> boxes_as(const Regions& regions, ValueId value, const BoundOptions& options, const ValueBoxes* known, Counters& counters);
-  template <class T> Result<BoundResult> rows_as(const Regions& regions, const Forms& forms, const BoundOptions& options, const BoxArrays<T>& boxes, Counters counters);
 
   std::shared_ptr<const Network> network_;
   Device device_;

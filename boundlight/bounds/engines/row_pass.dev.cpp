@@ -1,232 +1,257 @@
 #include "boundlight/bounds/engines/row_pass.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace boundlight::BL_NS {
 namespace {
 
 // Products in double that underflow lose at most the smallest normal number each; this covers 10^17 of them.
 constexpr double kUnderflow = 1e-290;
+constexpr std::int64_t kFewestToDrop = 8;  // fewer rows done than this: carrying them on is cheaper
+
+template <class U>
+Buffer<U> uploaded(Device& d, const std::vector<U>& from) {
+  auto b = d.buffer<U>(static_cast<std::int64_t>(from.size()));
+  d.upload(b.data(), from.data(), b.size());
+  return b;
+}
+template <class U>
+std::vector<U> downloaded(Device& d, const U* from, std::int64_t n) {
+  std::vector<U> to(static_cast<std::size_t>(n));
+  d.download(to.data(), from, n);
+  return to;
+}
+
+Buffer<double> numbers(Device& d, const std::vector<double>& from, std::int64_t n) {
+  if (!from.empty()) return uploaded(d, from);
+  auto b = d.buffer<double>(n);
+  d.fill(b.data(), 0.0, n);
+  return b;
+}
 
 }  // namespace
 
 template <class T>
-Relaxation<T>* Relaxations<T>::at(int node) {
-  auto& slot = at_[static_cast<std::size_t>(node)];
-  if (!slot) {
-    const auto in = model_.in_boxes(node, boxes_), out = model_.out_boxes(node, boxes_);
-    slot = model_.kernel(node).relax(model_.device(), in.data(), out.data(), boxes_.batch, settings_, rule_);
+RowPass<T>::RowPass(const PassContext<T>& context, PassRequest<T>&& request)
+    : c_(context), request_(std::move(request)), d_(context.model.device()), network_(context.model.network()) {
+  rows_ = static_cast<std::int64_t>(request_.box.size());
+  origin_.resize(static_cast<std::size_t>(rows_));
+  std::iota(origin_.begin(), origin_.end(), 0);
+  bias_ = numbers(d_, request_.constant, rows_);
+  charge_ = numbers(d_, request_.charge, rows_);
+  box_ = uploaded(d_, request_.box);
+  result_.lower.assign(static_cast<std::size_t>(rows_), -std::numeric_limits<double>::infinity());
+  result_.charge.assign(static_cast<std::size_t>(rows_), 0.0);
+}
+
+template <class T>
+PassResult<T> RowPass<T>::run() {
+  const int producer = c_.model.producer(request_.value);
+  if (request_.producer_only) {
+    if (producer >= 0 && c_.model.kernel(producer).linear()) start(), visit(producer);
+    else start();
+    stop_everywhere();
+    result_.complete = true;
+    return std::move(result_);
   }
-  return slot->get();
+  start();
+  for (int i = producer; i >= 0; --i) {
+    if (!visit(i)) continue;
+    if (c_.stop.stop_requested()) {
+      stop_everywhere();
+      return std::move(result_);
+    }
+    if (!checkpoint(i)) return std::move(result_);
+  }
+  finish();
+  return std::move(result_);
 }
 
+// Rows of a selection through the producer at once where it can; else as a sparse matrix.
 template <class T>
-struct RowPass<T>::State {
-  std::int64_t rows = 0;
-  Buffer<double> bias, charge;
-  Buffer<std::int32_t> box;
-  std::map<ValueId, RowBlock<T>> pending;
-  Counters* counters = nullptr;
-  RowAccounts accounts() const { return {bias.data(), charge.data(), box.data()}; }
-};
-
-// Windowed rows as dense ones.
-template <class T>
-void RowPass<T>::densify(ValueId value, RowBlock<T>& rows) {
-  if (!rows.windowed) return;
-  Device& d = model_.device();
-  const auto& v = model_.network().values[static_cast<std::size_t>(value)];
-  const std::int64_t channels = v.shape[1], height = v.shape[2], across = v.shape[3], ww = rows.window_w, width = rows.width, size = v.size;
-  RowBlock<T> dense;
-  dense.rows = rows.rows;
-  dense.width = size;
-  dense.a = d.template buffer<T>(rows.rows * size);
-  d.fill(dense.a.data(), T(0), rows.rows * size);
-  const T* a = rows.a.data();
-  T* to = dense.a.data();
-  const std::int32_t *top = rows.top.data(), *left = rows.left.data();
-  d.map_rows(rows.rows, width, [=] BL_HD(std::int64_t r, std::int64_t j) {
-    const std::int64_t c = j % channels, x = left[r] + j / channels % ww, y = top[r] + j / (channels * ww);
-    if (x >= 0 && y >= 0 && x < across && y < height) to[r * size + (c * height + y) * across + x] = a[r * width + j];
-  });
-  rows = std::move(dense);
-}
-
-// Joins rows that reach a value on several paths; the rounding of the sum is charged by the sum.
-template <class T>
-void RowPass<T>::add(State& s, ValueId value, RowBlock<T>&& rows) {
-  auto found = s.pending.find(value);
-  if (found == s.pending.end()) {
-    s.pending.emplace(value, std::move(rows));
+void RowPass<T>::start() {
+  if (request_.element.empty()) {
+    pending_.emplace(request_.value, std::move(request_.a));
     return;
   }
-  Device& d = model_.device();
-  densify(value, found->second);
-  densify(value, rows);
-  T* sum = found->second.a.data();
-  const T* part = rows.a.data();
-  const BoxView<T> box = boxes_.view(value);
-  const std::int64_t width = rows.width;
-  const std::int32_t* owner = s.box.data();
-  const bool sound = settings_.sound;
-  const double u = static_cast<double>(unit_roundoff<T>);
-  const T *l = box.lower, *h = box.upper;
-  double* const sums[1] = {s.charge.data()};
-  d.template sum_rows<1>(rows.rows, width, [=] BL_HD(std::int64_t r, std::int64_t j, Sums total) {
-    const T x = sum[r * width + j] + part[r * width + j];
-    sum[r * width + j] = x;
-    const std::int64_t e = owner[r] * width + j;
-    if (sound) total.add(0, u * fabs(static_cast<double>(x)) * fmax(fabs(static_cast<double>(l[e])), fabs(static_cast<double>(h[e]))));
-  }, sums);
+  const auto& v = network_.values[static_cast<std::size_t>(request_.value)];
+  const auto elements = uploaded(d_, request_.element);
+  const auto signs = uploaded(d_, request_.sign);
+  Relaxation<T>* relaxation = v.producer < 0 ? nullptr : c_.relaxations.at(v.producer);
+  if (relaxation) {
+    const Node& node = network_.nodes[static_cast<std::size_t>(v.producer)].node;
+    std::vector<RowBlock<T>> out(node.inputs.size());
+    if (relaxation->select(d_, v.output_slot, rows_, elements.data(), signs.data(), accounts(), out.data())) {
+      for (std::size_t k = 0; k < out.size(); ++k)
+        if (out[k]) add(node.inputs[k], std::move(out[k]));
+      return;
+    }
+  }
+  RowBlock<T> rows;
+  rows.rows = rows_;
+  rows.width = v.size;
+  rows.a = d_.template buffer<T>(rows_ * v.size);
+  T* a = rows.a.data();
+  const std::int32_t* which = elements.data();
+  const T* sign = signs.data();
+  const std::int64_t size = v.size;
+  d_.map_rows(rows_, size, [=] BL_HD(std::int64_t r, std::int64_t j) { a[r * size + j] = which[r] == j ? sign[r] : T(0); });
+  pending_.emplace(request_.value, std::move(rows));
 }
 
-// min over the box of the rows on `value`, added to the bias, in double: products of floats are exact there.
+// Joins rows that reach a value on several paths.
 template <class T>
-void RowPass<T>::stop_at(State& s, ValueId value, RowBlock<T>&& rows) {
-  Device& d = model_.device();
-  densify(value, rows);
-  const BoxView<T> box = boxes_.view(value);
-  const T *a = rows.a.data(), *l = box.lower, *h = box.upper;
-  const std::int64_t width = rows.width;
-  const std::int32_t* owner = s.box.data();
-  const double share = settings_.sound ? gamma_up<double>(width + 3) : 0.0;
-  double* const sums[2] = {s.bias.data(), s.charge.data()};
-  d.template sum_rows<2>(rows.rows, width, [=] BL_HD(std::int64_t r, std::int64_t j, Sums total) {
-    const double x = static_cast<double>(a[r * width + j]);
-    const std::int64_t e = owner[r] * width + j;
-    const double p = x * static_cast<double>(x >= 0 ? l[e] : h[e]);
-    total.add(0, p);
-    total.add(1, share * fabs(p));
-  }, sums);
+void RowPass<T>::add(ValueId value, RowBlock<T>&& rows) {
+  const auto found = pending_.find(value);
+  if (found == pending_.end()) pending_.emplace(value, std::move(rows));
+  else join_blocks(d_, c_.relaxations, value, found->second, std::move(rows), accounts());
 }
 
+// Takes what stands on the node's outputs through it. Returns false when nothing did.
 template <class T>
-void RowPass<T>::visit(State& s, int index) {
-  Device& d = model_.device();
-  const Node& node = model_.network().nodes[static_cast<std::size_t>(index)].node;
+bool RowPass<T>::visit(int index) {
+  const Node& node = network_.nodes[static_cast<std::size_t>(index)].node;
+  bool any = false;
   for (std::size_t slot = 0; slot < node.outputs.size(); ++slot) {
     const ValueId value = node.outputs[slot];
-    const auto found = value == kAbsent ? s.pending.end() : s.pending.find(value);
-    if (found == s.pending.end()) continue;
+    const auto found = value == kAbsent ? pending_.end() : pending_.find(value);
+    if (found == pending_.end()) continue;
+    any = true;
     RowBlock<T> rows = std::move(found->second);
-    s.pending.erase(found);
-    Relaxation<T>* relaxation = relaxations_.at(index);
+    pending_.erase(found);
+    Relaxation<T>* relaxation = c_.relaxations.at(index);
     if (!relaxation) {
-      ++s.counters->concretised;
-      stop_at(s, value, std::move(rows));
+      ++result_.concretised;
+      stop_at(value, std::move(rows), bias_.data(), charge_.data());
       continue;
     }
-    if (rows.windowed && !relaxation->takes_windows()) densify(value, rows);
-    std::vector<RowBlock<T>> out(node.inputs.size());
-    relaxation->backward(d, static_cast<int>(slot), std::move(rows), s.accounts(), out.data());
-    for (std::size_t k = 0; k < out.size(); ++k)
-      if (out[k]) add(s, node.inputs[k], std::move(out[k]));
-  }
-}
-
-template <class T>
-RowResult<T> RowPass<T>::finish(State& s, bool planes) {
-  Device& d = model_.device();
-  RowResult<T> result;
-  const Network& network = model_.network();
-  const auto n = static_cast<std::size_t>(s.rows);
-  if (planes) {
-    std::vector<double> bias(n), charge(n);
-    d.download(bias.data(), s.bias.data(), s.rows);
-    d.download(charge.data(), s.charge.data(), s.rows);
-    for (std::size_t r = 0; r < n; ++r) result.plane_offset.push_back(next_down(bias[r] - next_up(charge[r] * (1 + 1e-9) + std::fabs(bias[r]) * 1e-15 + kUnderflow)));
-    result.plane.resize(network.inputs.size());
-  }
-  for (std::size_t k = 0; k < network.inputs.size(); ++k) {
-    const auto found = s.pending.find(network.inputs[k]);
-    if (found == s.pending.end()) continue;
-    if (planes) {
-      densify(network.inputs[k], found->second);
-      result.plane[k] = d.template buffer<T>(found->second.rows * found->second.width);
-      d.copy(result.plane[k].data(), found->second.a.data(), result.plane[k].size());
+    const Shape& shape = network_.values[static_cast<std::size_t>(value)].shape;
+    const ChosenSlopes<T>* chosen = request_.slopes;
+    const auto own = chosen ? chosen->at.find(index) : decltype(chosen->at.find(index)){};
+    const bool per_row = chosen && own != chosen->at.end() && own->second.per_row;
+    if (relaxation->takes_windows() && !per_row) windowify(d_, shape, rows);
+    else densify(d_, shape, rows);
+    if (chosen && own != chosen->at.end()) rows.slopes = own->second;
+    if (chosen && chosen->record && !c_.model.kernel(index).linear()) {
+      std::vector<std::int32_t> all(static_cast<std::size_t>(rows_));
+      std::iota(all.begin(), all.end(), 0);
+      chosen->record->insert_or_assign(index, keep_rows(d_, rows, uploaded(d_, all).data(), rows_));
     }
-    stop_at(s, network.inputs[k], std::move(found->second));
-  }
-  std::vector<double> bias(n), charge(n);
-  d.download(bias.data(), s.bias.data(), s.rows);
-  d.download(charge.data(), s.charge.data(), s.rows);
-  result.lower.resize(n);
-  result.charge.resize(n);
-  for (std::size_t r = 0; r < n; ++r) {
-    // The charge is a computed sum of nonnegative terms in double, up to 4 million of them: inflate by 1e-9.
-    const double c = settings_.sound ? next_up(charge[r] * (1 + 1e-9) + std::fabs(bias[r]) * 1e-15 + kUnderflow) : 0.0;
-    const double lower = settings_.sound ? next_down(bias[r] - c) : bias[r];
-    const bool good = lower - lower == 0;
-    result.lower[r] = good ? lower : -std::numeric_limits<double>::infinity();
-    result.charge[r] = c;
-  }
-  return result;
-}
-
-template <class T>
-RowResult<T> RowPass<T>::run(ValueId value, RowBlock<T>&& rows, const std::vector<std::int32_t>& box, const std::vector<double>& constant, bool planes, Counters& counters) {
-  Device& d = model_.device();
-  State s;
-  s.rows = rows.rows;
-  s.counters = &counters;
-  counters.rows += rows.rows;
-  s.bias = d.template buffer<double>(s.rows);
-  s.charge = d.template buffer<double>(s.rows);
-  s.box = d.template buffer<std::int32_t>(s.rows);
-  if (constant.empty()) d.fill(s.bias.data(), 0.0, s.rows);
-  else d.upload(s.bias.data(), constant.data(), s.rows);
-  d.fill(s.charge.data(), 0.0, s.rows);
-  d.upload(s.box.data(), box.data(), s.rows);
-  s.pending.emplace(value, std::move(rows));
-  for (int i = model_.producer(value); i >= 0; --i) visit(s, i);
-  return finish(s, planes);
-}
-
-template <class T>
-RowResult<T> RowPass<T>::run_selected(ValueId value, const std::vector<std::int32_t>& element, const std::vector<T>& sign, const std::vector<std::int32_t>& box, Counters& counters) {
-  Device& d = model_.device();
-  const std::int64_t n = static_cast<std::int64_t>(element.size()), size = model_.network().values[static_cast<std::size_t>(value)].size;
-  State s;
-  s.rows = n;
-  s.counters = &counters;
-  counters.rows += n;
-  s.bias = d.template buffer<double>(n);
-  s.charge = d.template buffer<double>(n);
-  s.box = d.template buffer<std::int32_t>(n);
-  d.fill(s.bias.data(), 0.0, n);
-  d.fill(s.charge.data(), 0.0, n);
-  d.upload(s.box.data(), box.data(), n);
-  auto elements = d.template buffer<std::int32_t>(n);
-  auto signs = d.template buffer<T>(n);
-  d.upload(elements.data(), element.data(), n);
-  d.upload(signs.data(), sign.data(), n);
-  const int producer = model_.producer(value);
-  const auto& v = model_.network().values[static_cast<std::size_t>(value)];
-  std::vector<RowBlock<T>> out(producer < 0 ? 0 : model_.network().nodes[static_cast<std::size_t>(producer)].node.inputs.size());
-  Relaxation<T>* relaxation = producer < 0 ? nullptr : relaxations_.at(producer);
-  int from = producer;
-  if (relaxation && relaxation->select(d, v.output_slot, n, elements.data(), signs.data(), s.accounts(), out.data())) {
-    const Node& node = model_.network().nodes[static_cast<std::size_t>(producer)].node;
+    std::vector<RowBlock<T>> out(node.inputs.size());
+    relaxation->backward(d_, static_cast<int>(slot), std::move(rows), accounts(), out.data());
     for (std::size_t k = 0; k < out.size(); ++k)
-      if (out[k]) add(s, node.inputs[k], std::move(out[k]));
-    --from;
-  } else {
-    RowBlock<T> rows;
-    rows.rows = n;
-    rows.width = size;
-    rows.a = d.template buffer<T>(n * size);
-    T* a = rows.a.data();
-    const std::int32_t* which = elements.data();
-    const T* sg = signs.data();
-    d.map_rows(n, size, [=] BL_HD(std::int64_t r, std::int64_t j) { a[r * size + j] = which[r] == j ? sg[r] : T(0); });
-    s.pending.emplace(value, std::move(rows));
+      if (out[k]) add(node.inputs[k], std::move(out[k]));
   }
-  for (int i = from; i >= 0; --i) visit(s, i);
-  return finish(s, false);
+  return any;
 }
 
-template class Relaxations<float>;
-template class Relaxations<double>;
+// min over the box of a value, added to bias and charge.
+template <class T>
+void RowPass<T>::stop_at(ValueId value, RowBlock<T>&& rows, double* bias, double* charge) {
+  const auto& v = network_.values[static_cast<std::size_t>(value)];
+  const bool windowed = rows.windowed;
+  const BoxView<T> box = windowed ? c_.relaxations.box_last(value) : c_.relaxations.box(value);
+  const auto at = span_of(d_, rows, box_.data(), v.size, windowed ? v.shape[1] : 1, windowed ? v.shape[3] : 1);
+  minimum(d_, at.span, rows.a.data(), box.lower, box.upper, gamma_up<double>(rows.width + 3), bias, c_.settings.charges(Charge::concretise) ? charge : nullptr);
+}
+
+// A stop was asked for: the boxes known where the rows stand give their bounds.
+template <class T>
+void RowPass<T>::stop_everywhere() {
+  for (auto& [value, rows] : pending_) stop_at(value, std::move(rows), bias_.data(), charge_.data());
+  pending_.clear();
+  take_best(bias_.data(), charge_.data(), true);
+  result_.complete = false;
+}
+
+// After node `index`: when all rows stand on one value that feeds something nonlinear, tries its box. False: no rows are left.
+template <class T>
+bool RowPass<T>::checkpoint(int index) {
+  if (c_.model.kernel(index).linear()) return true;
+  // The first box on the way says what interval steps said already.
+  if (++nonlinear_ < 2 || !request_.wanted || pending_.size() != 1) return true;
+  const ValueId value = pending_.begin()->first;
+  if (network_.values[static_cast<std::size_t>(value)].producer < 0) return true;
+  const auto bias = d_.template buffer<double>(rows_), charge = d_.template buffer<double>(rows_);
+  d_.copy(bias.data(), bias_.data(), rows_);
+  d_.copy(charge.data(), charge_.data(), rows_);
+  RowBlock<T>& rows = pending_.begin()->second;
+  RowBlock<T> view;  // the same rows, not consumed
+  std::swap(view, rows);
+  const auto& v = network_.values[static_cast<std::size_t>(value)];
+  const BoxView<T> box = view.windowed ? c_.relaxations.box_last(value) : c_.relaxations.box(value);
+  const auto at = span_of(d_, view, box_.data(), v.size, view.windowed ? v.shape[1] : 1, view.windowed ? v.shape[3] : 1);
+  minimum(d_, at.span, view.a.data(), box.lower, box.upper, gamma_up<double>(view.width + 3), bias.data(), c_.settings.charges(Charge::concretise) ? charge.data() : nullptr);
+  std::swap(view, rows);
+  take_best(bias.data(), charge.data(), false);
+  const auto wanted = request_.wanted(result_.lower);
+  std::vector<std::uint8_t> here;
+  std::int64_t left = 0;
+  for (const std::int32_t r : origin_) {
+    here.push_back(wanted[static_cast<std::size_t>(r)]);
+    left += here.back() ? 1 : 0;
+  }
+  if (rows_ - left >= kFewestToDrop || left == 0) drop(here);
+  return rows_ > 0;
+}
+
+template <class T>
+void RowPass<T>::drop(const std::vector<std::uint8_t>& wanted) {
+  std::vector<std::int32_t> which, origin;
+  for (std::size_t r = 0; r < wanted.size(); ++r)
+    if (wanted[r]) which.push_back(static_cast<std::int32_t>(r)), origin.push_back(origin_[r]);
+  const auto left = static_cast<std::int64_t>(which.size());
+  result_.retired += rows_ - left;
+  const auto kept = uploaded(d_, which);
+  for (auto& [value, rows] : pending_) rows = keep_rows(d_, rows, kept.data(), left);
+  bias_ = keep_numbers(d_, bias_.data(), kept.data(), left);
+  charge_ = keep_numbers(d_, charge_.data(), kept.data(), left);
+  box_ = keep_numbers(d_, box_.data(), kept.data(), left);
+  origin_ = std::move(origin);
+  rows_ = left;
+}
+
+// The bound of every row, where it is better than what there is. The charge is a computed sum of nonnegative terms in double,
+// up to 4 million of them: inflated by 1e-9.
+template <class T>
+void RowPass<T>::take_best(const double* bias_at, const double* charge_at, bool final) {
+  const auto bias = downloaded(d_, bias_at, rows_), charge = downloaded(d_, charge_at, rows_);
+  const bool sound = c_.settings.sound;
+  for (std::size_t i = 0; i < origin_.size(); ++i) {
+    const auto r = static_cast<std::size_t>(origin_[i]);
+    const double paid = sound ? next_up(charge[i] * (1 + 1e-9) + std::fabs(bias[i]) * 1e-15 + kUnderflow) : 0.0;
+    const double lower = sound ? next_down(bias[i] - paid) : bias[i];
+    const bool good = lower - lower == 0;
+    if (!good && final && std::isinf(result_.lower[r])) result_.charge[r] = paid;
+    if (!good || lower <= result_.lower[r]) continue;
+    result_.lower[r] = lower;
+    result_.charge[r] = paid;
+  }
+}
+
+template <class T>
+void RowPass<T>::finish() {
+  std::vector<RowBlock<T>> rows(network_.inputs.size());
+  for (std::size_t k = 0; k < rows.size(); ++k) {
+    const auto found = pending_.find(network_.inputs[k]);
+    if (found == pending_.end()) continue;
+    rows[k] = std::move(found->second);
+    if (request_.planes || !c_.region.plain()) densify(d_, network_.values[static_cast<std::size_t>(network_.inputs[k])].shape, rows[k]);
+  }
+  if (request_.planes) {
+    const auto bias = downloaded(d_, bias_.data(), rows_), charge = downloaded(d_, charge_.data(), rows_);
+    for (std::size_t r = 0; r < bias.size(); ++r)
+      result_.offset.push_back(c_.settings.sound ? next_down(bias[r] - next_up(charge[r] * (1 + 1e-9) + std::fabs(bias[r]) * 1e-15 + kUnderflow)) : bias[r]);
+  }
+  c_.region.minimum(d_, c_.relaxations, rows, rows_, accounts());
+  take_best(bias_.data(), charge_.data(), true);
+  if (!request_.planes) return;
+  result_.plane = std::move(rows);
+  result_.box = std::move(box_);
+}
+
 template class RowPass<float>;
 template class RowPass<double>;
 

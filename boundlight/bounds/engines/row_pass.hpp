@@ -1,66 +1,90 @@
-// RowPass: linear forms of a value taken back to the inputs of the network (CROWN; Zhang et al. 2018; the order of visits
-// and the join of branches after GPUPoly). Every row is a *lower* bound of its form on the region it belongs to; an upper
-// bound is minus the lower bound of the negated form.
+// RowPass: one chunk of linear forms of a value taken back to the inputs of the network (CROWN; Zhang et al. 2018; the order of
+// visits, the join of branches and the early stop after GPUPoly, Mueller et al. 2021). Every row is a *lower* bound of its form
+// on the region it belongs to; an upper bound is minus the lower bound of the negated form.
+//
+// On the way, where all rows stand on one value whose box is known, they are concretised there: the best bound so far is kept,
+// and rows that need no better one are dropped.
 #pragma once
 
-#include <optional>
+#include <functional>
 
-#include "boundlight/bounds/engines/model.hpp"
+#include "boundlight/bounds/engines/input_region.hpp"
+#include "boundlight/bounds/engines/row_blocks.hpp"
 
 namespace boundlight::BL_NS {
 
-// The relaxations of a batch of regions, made on demand from the boxes and kept.
+// What all chunks of a request share.
 template <class T>
-class Relaxations {
- public:
-  Relaxations(const Model<T>& model, const BoxArrays<T>& boxes, BoundSettings settings, SlopeRule rule)
-      : model_(model), boxes_(boxes), settings_(settings), rule_(rule), at_(model.network().nodes.size()) {}
-  // Null: the node has no planes.
-  Relaxation<T>* at(int node);
-  void forget(int node) { at_[static_cast<std::size_t>(node)].reset(); }
+struct PassContext {
+  const Model<T>& model;
+  Relaxations<T>& relaxations;
+  const InputRegion<T>& region;
+  BoundSettings settings;
+  StopToken stop;
+};
 
- private:
-  const Model<T>& model_;
-  const BoxArrays<T>& boxes_;
-  BoundSettings settings_;
-  SlopeRule rule_;
-  std::vector<std::optional<std::unique_ptr<Relaxation<T>>>> at_;
+// Slopes chosen from outside, by node (empty: the relaxations' own), and where to keep the rows that met them.
+template <class T>
+struct ChosenSlopes {
+  std::map<int, RowSlopes<T>> at;
+  std::map<int, RowBlock<T>>* record = nullptr;  // rows before substitution, at every node that is not linear
+};
+
+// What is asked for one chunk. Rows are given dense (a) or as selections sign * value[element].
+template <class T>
+struct PassRequest {
+  ValueId value = kAbsent;
+  std::vector<std::int32_t> box;
+  RowBlock<T> a;
+  std::vector<std::int32_t> element;
+  std::vector<T> sign;
+  std::vector<double> constant, charge;  // empty: 0
+  bool planes = false;                   // keep the rows on the inputs
+  bool producer_only = false;            // concretise on the inputs of the value's producer, as interval steps do
+  const ChosenSlopes<T>* slopes = nullptr;
+  // Given the best lower bounds so far, marks the rows that want better ones; null: all do.
+  std::function<std::vector<std::uint8_t>(const std::vector<double>& lower)> wanted;
 };
 
 template <class T>
-struct RowResult {
-  std::vector<double> lower;         // per row; -inf when lost
-  std::vector<double> charge;        // per row
-  std::vector<Buffer<T>> plane;      // per network input: [rows][input size], when asked for
-  std::vector<double> plane_offset;  // lower offset of those planes: plane . x + offset <= form on the region
+struct PassResult {
+  std::vector<double> lower, charge;      // per row; -inf when lost
+  std::vector<RowBlock<T>> plane;         // per network input (empty: zero), when asked for; all rows
+  std::vector<double> offset;             // plane . x + offset <= form on the region
+  Buffer<std::int32_t> box;               // owners of the planes' rows
+  bool complete = true;
+  std::int64_t retired = 0, concretised = 0;
 };
 
 template <class T>
 class RowPass {
  public:
-  RowPass(const Model<T>& model, const BoxArrays<T>& boxes, Relaxations<T>& relaxations, const Regions& regions, BoundSettings settings)
-      : model_(model), boxes_(boxes), relaxations_(relaxations), regions_(regions), settings_(settings) {}
-
-  // Dense rows on `value`, with the region of each row and its constant.
-  RowResult<T> run(ValueId value, RowBlock<T>&& rows, const std::vector<std::int32_t>& box, const std::vector<double>& constant, bool planes, Counters& counters);
-  // Rows sign[r] * value[element[r]].
-  RowResult<T> run_selected(ValueId value, const std::vector<std::int32_t>& element, const std::vector<T>& sign, const std::vector<std::int32_t>& box, Counters& counters);
-
-  // Public because they hold device lambdas (device/device.hpp).
-  struct State;
-  void add(State& s, ValueId value, RowBlock<T>&& rows);
-  void stop_at(State& s, ValueId value, RowBlock<T>&& rows);
-  void densify(ValueId value, RowBlock<T>& rows);
+  RowPass(const PassContext<T>& context, PassRequest<T>&& request);
+  PassResult<T> run();
 
  private:
-  void visit(State& s, int node);
-  RowResult<T> finish(State& s, bool planes);
+  RowAccounts accounts() const { return {bias_.data(), charge_.data(), box_.data()}; }
+  void start();
+  bool visit(int node);
+  void add(ValueId value, RowBlock<T>&& rows);
+  void stop_at(ValueId value, RowBlock<T>&& rows, double* bias, double* charge);
+  void stop_everywhere();
+  bool checkpoint(int node);
+  void drop(const std::vector<std::uint8_t>& wanted);
+  void take_best(const double* bias, const double* charge, bool final);
+  void finish();
 
-  const Model<T>& model_;
-  const BoxArrays<T>& boxes_;
-  Relaxations<T>& relaxations_;
-  const Regions& regions_;
-  BoundSettings settings_;
+  const PassContext<T>& c_;
+  PassRequest<T> request_;
+  Device& d_;
+  const Network& network_;
+  std::int64_t rows_ = 0;                 // still on their way
+  int nonlinear_ = 0;                     // nodes passed that are not linear
+  std::vector<std::int32_t> origin_;      // their indices in the request
+  Buffer<double> bias_, charge_;
+  Buffer<std::int32_t> box_;
+  std::map<ValueId, RowBlock<T>> pending_;
+  PassResult<T> result_;
 };
 
 }  // namespace boundlight::BL_NS

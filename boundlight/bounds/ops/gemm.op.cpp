@@ -69,7 +69,8 @@ const OpInfo Gemm_op = {"Gemm", "alpha:f beta:f transA:i transB:i", infer, evalu
 namespace boundlight::BL_NS {
 namespace {
 
-// x [M][K] -> x W + w with W stored [K][N].
+// x [M][K] -> x W + w with W stored transposed, [N][K]: a selected row is a copy, and columns of rows that are zero leave out
+// whole lines of it.
 template <class T>
 class GemmKernel : public LinearKernel<T> {
  public:
@@ -80,7 +81,7 @@ class GemmKernel : public LinearKernel<T> {
 
   void apply(Device& d, LinearMode mode, const T* const* x, T* const* y, std::int64_t batch) const override {
     const T* w = mode == LinearMode::absolute ? w_.absolute.data() : w_.data.data();
-    d.gemm(false, false, batch * m_, n_, k_, x[0], k_, w, n_, T(0), y[0], n_);
+    d.gemm(false, true, batch * m_, n_, k_, x[0], k_, w, k_, T(0), y[0], n_);
     if (mode != LinearMode::affine || c_.data.size() == 0) return;
     const T* c = c_.data.data();
     T* to = y[0];
@@ -88,10 +89,10 @@ class GemmKernel : public LinearKernel<T> {
     d.map_rows(batch, size, [=] BL_HD(std::int64_t b, std::int64_t i) { to[b * size + i] += c[i]; });
   }
   void transpose(Device& d, int, const T* rows, std::int64_t count, T* const* in) const override {
-    if (in[0]) d.gemm(false, true, count * m_, k_, n_, rows, n_, w_.data.data(), n_, T(0), in[0], k_);
+    if (in[0]) gemm_live(d, count * m_, k_, n_, rows, n_, w_.data.data(), k_, in[0], k_);
   }
   void weight_vjp(Device& d, const T* const* in, const T* const* grad_out, T* const* grad_in, std::int64_t batch) const override {
-    // For the stored W (alpha and transB folded in by construction): the caller's gradient is for that layout.
+    // In the layout [K][N] of a B that is not transposed, with alpha folded in.
     if (grad_in[1]) d.gemm(true, false, k_, n_, batch * m_, in[0], k_, grad_out[0], n_, T(1), grad_in[1], n_);
   }
   bool select_rows(Device& d, int, std::int64_t rows, const std::int32_t* element, const T* sign, RowBlock<T>* out) const override {
@@ -102,7 +103,7 @@ class GemmKernel : public LinearKernel<T> {
     const T* w = w_.data.data();
     const std::int64_t n = n_, k = k_, width = m_ * k_;
     d.map_rows(rows, width, [=] BL_HD(std::int64_t r, std::int64_t i) {
-      to[r * width + i] = i / k == element[r] / n ? sign[r] * w[i % k * n + element[r] % n] : T(0);
+      to[r * width + i] = i / k == element[r] / n ? sign[r] * w[element[r] % n * k + i % k] : T(0);
     });
     return true;
   }
@@ -134,9 +135,9 @@ Result<std::unique_ptr<Kernel<T>>> make(Device& d, const NodeView& node) {
   int exponent;
   const bool exact = std::fabs(std::frexp(alpha, &exponent)) == 0.5 && std::fabs(std::frexp(beta, &exponent)) == 0.5;
   std::vector<double> w(static_cast<std::size_t>(k * n)), c;
-  for (std::int64_t i = 0; i < k; ++i)
-    for (std::int64_t j = 0; j < n; ++j)
-      w[static_cast<std::size_t>(i * n + j)] = alpha * b[static_cast<std::size_t>(tb ? j * k + i : i * n + j)];
+  for (std::int64_t j = 0; j < n; ++j)
+    for (std::int64_t i = 0; i < k; ++i)
+      w[static_cast<std::size_t>(j * k + i)] = alpha * b[static_cast<std::size_t>(tb ? j * k + i : i * n + j)];
   if (node.has(2)) {
     const auto from = node.inputs[2]->constant->to_doubles();
     for (const std::int64_t i : typed::broadcast_index(node.shape(2), {m, n})) c.push_back(beta * from[static_cast<std::size_t>(i)]);

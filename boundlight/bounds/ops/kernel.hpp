@@ -26,10 +26,18 @@ struct BoxView {
   const T* upper = nullptr;
 };
 
+// Lower slopes that replace a relaxation's own where those are free (FreeSlopes); all null: its own.
+template <class T>
+struct RowSlopes {
+  const T* per_row = nullptr;      // [rows][size]; dense rows only
+  const T* shared = nullptr;       // [batch][size]
+  const T* shared_last = nullptr;  // the same, channels last, for windowed rows
+};
+
 // A block of linear forms on one value z: form r is sum_j a[r][j] z[e(r, j)] + bias (kept in RowAccounts).
 //   dense:    width = size of the value, e(r, j) = j.
 //   windowed: the value has shape 1 x C x H x W; a[r] is [window_h][window_w][C] (channels last), entry (dy, dx, c) stands
-//             for element (c, top[r] + dy, left[r] + dx). Entries outside of the tensor hold 0.
+//             for element (c, top[r] + dy, left[r] + dx). Windows lie inside of the tensor.
 template <class T>
 struct RowBlock {
   std::int64_t rows = 0;
@@ -38,6 +46,7 @@ struct RowBlock {
   bool windowed = false;
   std::int64_t window_h = 0, window_w = 0;
   Buffer<std::int32_t> top, left;
+  RowSlopes<T> slopes;  // for the operator that takes the rows next; not handed on
   explicit operator bool() const { return static_cast<bool>(a); }
 };
 
@@ -52,29 +61,28 @@ struct RowAccounts {
 template <class T>
 struct FreeSlopes {
   const std::uint8_t* mask = nullptr;  // [batch][size]
-  T* alpha = nullptr;                  // [batch][size], the slope used for rows without one of their own
+  const T* alpha = nullptr;            // [batch][size]: what the relaxation uses by itself
   T low = 0, high = 1;
 };
 
-// Affine planes of a value in the inputs of the network, carried forward (engine `forward`), per box:
-//   sum_i lower[b][i][e] x_i + lower_offset[b][e] - error[b][e]  <=  z_e  <=  (the same with upper) + error[b][e]
-// for all x of box b; i runs over `inputs` coordinates. Offsets and errors in double.
+// Affine planes of a value z in `coordinates` x of the region (the inputs, or the parameters of a low-dimensional edit), per box:
+//   sum_i lower[b][i][e] x_i - error[b][e]  <=  z_e  <=  sum_i upper[b][i][e] x_i + error[b][e]    for all x of box b,
+// where the last coordinate is the constant 1. upper null: the same as lower (an affine value).
 template <class T>
 struct PlaneView {
   const T* lower = nullptr;
   const T* upper = nullptr;
-  const double* lower_offset = nullptr;
-  const double* upper_offset = nullptr;
-  const double* lower_error = nullptr;
-  const double* upper_error = nullptr;
+  const T* error = nullptr;
+  const T* upper_or_lower() const { return upper ? upper : lower; }
 };
 template <class T>
 struct PlaneArrays {
-  Buffer<T> lower, upper;
-  Buffer<double> lower_offset, upper_offset, lower_error, upper_error;
-  PlaneView<T> view() const {
-    return {lower.data(), upper.data(), lower_offset.data(), upper_offset.data(), lower_error.data(), upper_error.data()};
-  }
+  Buffer<T> lower, upper, error;
+  PlaneView<T> view() const { return {lower.data(), upper.data(), error.data()}; }
+};
+struct Coordinates {
+  std::int64_t count = 0;              // with the constant
+  const double* magnitude = nullptr;   // [batch][count]: max |x_i| on the box; 1 for the constant
 };
 
 // The linear relaxation of one node over a batch of boxes.
@@ -96,18 +104,19 @@ class Relaxation {
 
   virtual bool takes_windows() const { return false; }
 
-  // Planes of the inputs -> planes of the outputs. `inputs` is the number of coordinates, in[k] null-filled for constants;
-  // box[k]: the box of input k, for the charges (an error of a coefficient is charged by the magnitude of `x`: x_magnitude[b][i]).
-  // Returns false when the operator cannot carry planes (the engine then starts from its interval).
-  virtual bool carry(Device&, std::int64_t /*batch*/, std::int64_t /*inputs*/, const double* /*x_magnitude*/, const PlaneView<T>* /*in*/,
-                     PlaneArrays<T>* /*out, per slot*/) const {
+  // Planes of the inputs (null-filled for constants) -> planes of the outputs (per slot, allocated here). Returns false when the
+  // operator cannot carry planes; the engine then starts again from the outputs' boxes.
+  virtual bool carry(Device&, std::int64_t /*batch*/, const Coordinates&, const PlaneView<T>* /*in*/, PlaneArrays<T>* /*out*/) const { return false; }
+
+  // The planes that backward() picks for dense rows `a` on output `slot` (before they are taken back), at points: one point per
+  // row, values_in[k] is [rows][size], values_out [rows][size of the slot]. What a derivative in the slopes is made of; nearly
+  // right is enough. Returns false when not offered.
+  virtual bool follow(Device&, int /*slot*/, const RowBlock<T>& /*a*/, const std::int32_t* /*box*/, const T* const* /*values_in*/, T* /*values_out*/) const {
     return false;
   }
 
   // Null when there are none.
   virtual const FreeSlopes<T>* free_slopes() const { return nullptr; }
-  // Own slopes per row for the free elements: alpha is [rows][size] (dense rows only); null returns to the shared ones.
-  virtual void use_row_slopes(const T* /*alpha*/) {}
 };
 
 template <class T>
@@ -137,11 +146,16 @@ class Kernel {
   // A linear operator's relaxation is exact and does not get better with tighter input boxes.
   virtual bool linear() const = 0;
 
+  // Linear, and every element of the output meets at most one of the (one variable) input, and the other way round.
+  virtual bool one_to_one() const { return false; }
+
   // Marks the elements of input k whose box, when tightened, could tighten the relaxation (ReLU: those that straddle 0).
   // Called for nonlinear kernels only; the default marks all.
   virtual void refinable(Device& d, int /*k*/, BoxView<T> /*in*/, std::uint8_t* mask, std::int64_t count) const {
     d.fill(mask, std::uint8_t{1}, count);
   }
+  // refinable() looks at every element alone, so any list of elements may be asked about.
+  virtual bool refinable_alone() const { return false; }
 };
 
 // make_<Name>: errors are refusals with a sentence (an attribute combination that has no kernel).

@@ -9,9 +9,10 @@
 // Sources: Jeannerod and Rump 2013; docs/soundness.md.
 #pragma once
 
+#include <mutex>
 #include <span>
 
-#include "boundlight/bounds/ops/kernel.hpp"
+#include "boundlight/bounds/ops/row_math.hpp"
 
 namespace boundlight::BL_NS {
 
@@ -61,6 +62,7 @@ class LinearKernel : public Kernel<T> {
   std::unique_ptr<Relaxation<T>> relax(Device& d, const BoxView<T>* in, const BoxView<T>* out, std::int64_t batch, const BoundSettings& settings,
                                        SlopeRule rule) const override;
   bool linear() const override { return true; }
+  bool one_to_one() const override { return terms_ahead() <= 1 && terms_back() <= 1; }
 
   const std::vector<std::int64_t>& in_sizes() const { return in_sizes_; }
   const std::vector<std::int64_t>& out_sizes() const { return out_sizes_; }
@@ -122,11 +124,11 @@ void LinearKernel<T>::interval(Device& d, const BoxView<T>* in, T* const* lower,
     return;
   }
   const std::size_t inputs = in_sizes_.size();
-  const bool sound = settings.sound, deployed = settings.semantics == Semantics::float32_any_order;
+  const bool sound = settings.charges(Charge::interval), deployed = settings.deployed();
   const double u = static_cast<double>(unit_roundoff<T>);
   // Weight of m beside r in the product: computing error of W c, weight error, and the deployed network's error.
   const double computing = !sound ? 0.0 : gamma_up<T>(terms_ahead() + 2) + relative_error() * 1.0000001;
-  const double deployment = sound && deployed ? gamma_up<float>(terms_ahead() + 1) : 0.0;
+  const double deployment = deployed ? gamma_up<float>(terms_ahead() + 1) : 0.0;
   const T beside = round_up_to<T>((computing + deployment) * 1.0000001);
   std::vector<Buffer<T>> centre(inputs), radius(inputs);
   for (std::size_t k = 0; k < inputs; ++k) {
@@ -188,54 +190,29 @@ void LinearKernel<T>::interval(Device& d, const BoxView<T>* in, T* const* lower,
 template <class T>
 class LinearRelaxation : public Relaxation<T> {
  public:
-  LinearRelaxation(Device& d, const LinearKernel<T>& kernel, const BoxView<T>* in, std::int64_t batch, const BoundSettings& settings)
-      : kernel_(kernel), settings_(settings) {
-    cost_.resize(kernel.out_sizes().size());
-    if (settings.sound) charge_costs(d, in, batch);
-  }
+  LinearRelaxation(Device& d, const LinearKernel<T>& kernel, const BoxView<T>* in, std::int64_t batch, const BoundSettings& settings);
 
-  void backward(Device& d, int slot, RowBlock<T>&& rows, RowAccounts accounts, RowBlock<T>* out) const override {
-    account(d, slot, rows, accounts);
-    if (rows.windowed) return kernel_.transpose_windows(d, std::move(rows), out);
-    std::vector<T*> to(kernel_.in_sizes().size(), nullptr);
-    for (std::size_t k = 0; k < to.size(); ++k) {
-      if (kernel_.in_sizes()[k] == 0) continue;
-      out[k].rows = rows.rows;
-      out[k].width = kernel_.in_sizes()[k];
-      out[k].a = d.template buffer<T>(rows.rows * out[k].width);
-      to[k] = out[k].a.data();
-    }
-    kernel_.transpose(d, slot, rows.a.data(), rows.rows, to.data());
-  }
-
-  bool select(Device& d, int slot, std::int64_t rows, const std::int32_t* element, const T* sign, RowAccounts accounts, RowBlock<T>* out) const override {
-    if (!kernel_.select_rows(d, slot, rows, element, sign, out)) return false;
-    const T* w = kernel_.offset(slot);
-    const T* cost = cost_[slot].data();
-    const double* cost0 = cost0_.data();
-    const std::int64_t size = kernel_.out_sizes()[slot];
-    double *bias = accounts.bias, *charge = accounts.charge;
-    const std::int32_t* box = accounts.box;
-    // Selected weights are copied, not multiplied; charging the full cost is an overestimate by a factor of two at most.
-    d.map(rows, [=] BL_HD(std::int64_t r) {
-      if (w) bias[r] += static_cast<double>(sign[r]) * static_cast<double>(w[element[r]]);
-      if (cost) charge[r] += static_cast<double>(cost[box[r] * size + element[r]]) + cost0[box[r]] + fabs(bias[r]) * 3e-16;
-    });
-    return true;
-  }
-
+  void backward(Device& d, int slot, RowBlock<T>&& rows, RowAccounts accounts, RowBlock<T>* out) const override;
+  bool select(Device& d, int slot, std::int64_t rows, const std::int32_t* element, const T* sign, RowAccounts accounts, RowBlock<T>* out) const override;
   bool takes_windows() const override { return kernel_.windows(); }
-  bool carry(Device& d, std::int64_t batch, std::int64_t inputs, const double* x_magnitude, const PlaneView<T>* in, PlaneArrays<T>* out) const override;
-
-  // Public because they hold device lambdas (device/device.hpp).
-  void charge_costs(Device& d, const BoxView<T>* in, std::int64_t batch);
-  void account(Device& d, int slot, const RowBlock<T>& rows, RowAccounts accounts) const;
+  bool carry(Device& d, std::int64_t batch, const Coordinates& x, const PlaneView<T>* in, PlaneArrays<T>* out) const override;
+  bool follow(Device& d, int slot, const RowBlock<T>& a, const std::int32_t* box, const T* const* in, T* out) const override;
 
  private:
+  // What meets the entries of rows, in the order in which they are stored.
+  struct Companions {
+    const T *offset = nullptr, *cost = nullptr;
+  };
+  Companions companions(Device& d, int slot, bool windowed) const;
+
   const LinearKernel<T>& kernel_;
   BoundSettings settings_;
-  std::vector<Buffer<T>> cost_;  // per output slot: [batch][size]
-  Buffer<double> cost0_;         // [batch]
+  std::int64_t batch_;
+  std::vector<Buffer<T>> cost_;      // per output slot: [batch][size]; empty: nothing is charged
+  std::vector<Buffer<T>> deployed_;  // the deployed network's own error, where the semantics asks for it
+  Buffer<double> cost0_;             // [batch]
+  mutable Buffer<T> offset_last_, cost_last_;  // slot 0, channels last
+  mutable std::once_flag last_made_;
 };
 
 }  // namespace boundlight::BL_NS

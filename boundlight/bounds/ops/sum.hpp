@@ -109,6 +109,11 @@ class SumKernel : public LinearKernel<T> {
   std::int64_t terms_ahead() const override { return count_; }
   std::int64_t terms_back() const override { return most_readers_; }
   double relative_error() const override { return relative_; }
+  bool one_to_one() const override {
+    int variable = 0;
+    for (const auto n : this->in_sizes()) variable += n > 0 ? 1 : 0;
+    return variable == 1 && most_readers_ <= 1;
+  }
 
  private:
   Shape shape_;

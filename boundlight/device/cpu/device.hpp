@@ -13,6 +13,7 @@
 #include "boundlight/core/rounding.hpp"
 #include "boundlight/device/buffer.hpp"
 #include "boundlight/device/cpu/gemm.hpp"
+#include "boundlight/device/cpu/simd.hpp"
 
 namespace boundlight::BL_NS {
 
@@ -99,6 +100,52 @@ class Device {
     device_cpu::gemm_batched(count, ta, tb, m, n, k, a, lda, step_a, b, ldb, step_b, beta, c, ldc, step_c);
   }
 
+  // gemm(false, false, ...) for an `a` in which many columns are zero: those and the rows of b that they meet are left out.
+  template <class T>
+  void gemm_live(std::int64_t m, std::int64_t n, std::int64_t k, const T* a, std::int64_t lda, const T* b, std::int64_t ldb, T* c, std::int64_t ldc) {
+    device_cpu::gemm_live(m, n, k, a, lda, b, ldb, c, ldc);
+  }
+
+  // Loops over blocks of rows (device/row_span.hpp, device/cpu/simd.hpp); bounds/ops/row_math.hpp has them as functors for
+  // back ends without this constant.
+  static constexpr bool kRowLoops = true;
+  template <class T>
+  void substitute(const RowSpan& span, T* a, const SubstitutionPlanes<T>& planes, double* bias, double* charge) {
+    row_blocks(span, [&](std::int64_t from, std::int64_t to) { device_cpu::simd<T>().substitute(span, a, planes, bias, charge, from, to); });
+  }
+  template <class T>
+  void dot(const RowSpan& span, const T* a, const T* w, const T* cost, double* bias, double* charge) {
+    row_blocks(span, [&](std::int64_t from, std::int64_t to) { device_cpu::simd<T>().dot(span, a, w, cost, bias, charge, from, to); });
+  }
+  template <class T>
+  void minimum(const RowSpan& span, const T* a, const T* lower, const T* upper, double share, double* bias, double* charge) {
+    row_blocks(span, [&](std::int64_t from, std::int64_t to) { device_cpu::simd<T>().minimum(span, a, lower, upper, share, bias, charge, from, to); });
+  }
+  template <class T>
+  void join(const RowSpan& span, T* sum, const std::int64_t* start, std::int64_t step, const T* part, const T* lower, const T* upper, double u, double* charge) {
+    row_blocks(span, [&](std::int64_t from, std::int64_t to) { device_cpu::simd<T>().join(span, sum, start, step, part, lower, upper, u, charge, from, to); });
+  }
+  // Every row's window through a convolution: origin_y, origin_x per row. Results follow each other in `into`.
+  template <class T>
+  void window_back(const device_cpu::WindowProduct& p, std::int64_t rows, const T* a, const T* weights, const std::int32_t* origin_y, const std::int32_t* origin_x, T* into) {
+    const std::int64_t from_width = p.window_h * p.window_w * p.out_channels, to_width = p.into_h * p.into_w * p.groups * p.group_in;
+    blocks(rows, rows_per_block(to_width), [&](std::int64_t from, std::int64_t to) {
+      auto scratch = buffer<T>(device_cpu::window_scratch_size(p));
+      for (std::int64_t r = from; r < to; ++r)
+        device_cpu::simd<T>().window_back(p, a + r * from_width, weights, origin_y[r], origin_x[r], scratch.data(), into + r * to_width);
+    });
+  }
+
+  // task(i) for 0 <= i < n on the host, in parallel: each may use this device, and what it runs there stays on its thread.
+  template <class Task>
+  static void tasks(std::int64_t n, const Task& task) {
+    if (n == 1) return task(std::int64_t{0});
+    tbb::parallel_for(std::int64_t{0}, n, [&](std::int64_t i) {
+      const device_cpu::OneThread alone;
+      task(i);
+    });
+  }
+
   template <class T> void upload(T* to, const T* from, std::int64_t n) { copy(to, from, n); }
   template <class T> void download(T* to, const T* from, std::int64_t n) { copy(to, from, n); }
   template <class T> void copy(T* to, const T* from, std::int64_t n) {
@@ -116,6 +163,11 @@ class Device {
 
   static std::int64_t rows_per_block(std::int64_t cols) { return std::max<std::int64_t>(1, kBlock / std::max<std::int64_t>(1, cols)); }
 
+  template <class Body>
+  static void row_blocks(const RowSpan& span, const Body& body) {
+    blocks(span.rows, rows_per_block(span.segments * span.length), body);
+  }
+
   // body(from, to) over fixed blocks, in parallel when there is more than one: the partition never depends on threads.
   template <class Body>
   static void blocks(std::int64_t n, std::int64_t block, const Body& body) {
@@ -124,6 +176,10 @@ class Device {
       return;
     }
     const std::int64_t count = (n + block - 1) / block;
+    if (device_cpu::OneThread::here()) {
+      for (std::int64_t i = 0; i < count; ++i) body(i * block, std::min(n, (i + 1) * block));
+      return;
+    }
     tbb::parallel_for(tbb::blocked_range<std::int64_t>(0, count, 1), [&](const tbb::blocked_range<std::int64_t>& range) {
       for (std::int64_t i = range.begin(); i < range.end(); ++i) body(i * block, std::min(n, (i + 1) * block));
     });

@@ -3,8 +3,10 @@
 #include <tbb/parallel_for.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "boundlight/device/cpu/gemm.hpp"
+#include "boundlight/device/cpu/simd.hpp"
 
 extern "C" void openblas_set_num_threads(int) __attribute__((weak));
 
@@ -23,6 +25,16 @@ void call(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, const dou
   cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, 1.0, a, lda, b, ldb, beta, c, ldc);
 }
 
+// One row: no packing of b.
+void vector_call(bool tb, int n, int k, const float* a, const float* b, int ldb, float beta, float* c) {
+  if (tb) cblas_sgemv(CblasRowMajor, CblasNoTrans, n, k, 1.0F, b, ldb, a, 1, beta, c, 1);
+  else cblas_sgemv(CblasRowMajor, CblasTrans, k, n, 1.0F, b, ldb, a, 1, beta, c, 1);
+}
+void vector_call(bool tb, int n, int k, const double* a, const double* b, int ldb, double beta, double* c) {
+  if (tb) cblas_dgemv(CblasRowMajor, CblasNoTrans, n, k, 1.0, b, ldb, a, 1, beta, c, 1);
+  else cblas_dgemv(CblasRowMajor, CblasTrans, k, n, 1.0, b, ldb, a, 1, beta, c, 1);
+}
+
 // The library's own threads would fight with ours; asked for once, before the first call.
 void one_thread() {
   static const bool done = [] {
@@ -38,6 +50,10 @@ void tiled(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, con
   if (m <= 0 || n <= 0) return;
   one_thread();
   const auto tile = [&](std::int64_t r0, std::int64_t r1, std::int64_t c0, std::int64_t c1) {
+    if (m == 1 && !ta && k > 0) {
+      if (beta == T(0)) std::fill_n(c + c0, c1 - c0, T(0));  // not every version leaves out what is multiplied by zero
+      return vector_call(tb, static_cast<int>(c1 - c0), static_cast<int>(k), a, b + (tb ? c0 * ldb : c0), static_cast<int>(ldb), beta, c + c0);
+    }
     call(ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, static_cast<int>(r1 - r0), static_cast<int>(c1 - c0),
          static_cast<int>(k), a + (ta ? r0 : r0 * lda), static_cast<int>(lda), b + (tb ? c0 * ldb : c0), static_cast<int>(ldb), beta,
          c + r0 * ldc + c0, static_cast<int>(ldc));
@@ -47,6 +63,7 @@ void tiled(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, con
   // Even tiles: one of 200 rows is cut into two of 100, not into 192 and 8.
   const std::int64_t height = (m + std::max<std::int64_t>(2, down) - 1) / std::max<std::int64_t>(2, down), width = (n + across - 1) / across;
   const std::int64_t rows = (m + height - 1) / height, cols = (n + width - 1) / width;
+  if (OneThread::here()) return tile(0, m, 0, n);
   tbb::parallel_for(std::int64_t{0}, rows * cols, [&](std::int64_t i) {
     const std::int64_t r = i / cols * height, q = i % cols * width;
     tile(r, std::min(m, r + height), q, std::min(n, q + width));
@@ -70,7 +87,41 @@ void batched(std::int64_t count, bool ta, bool tb, std::int64_t m, std::int64_t 
   else tbb::parallel_for(std::int64_t{0}, tasks, run);
 }
 
+template <class T>
+void live(std::int64_t m, std::int64_t n, std::int64_t k, const T* a, std::int64_t lda, const T* b, std::int64_t ldb, T* c, std::int64_t ldc) {
+  constexpr std::int64_t kWorthGathering = 8;  // rows of a that pay for copying rows of b
+  if (m >= kWorthGathering && k >= 16) {
+    std::vector<std::uint8_t> flags(static_cast<std::size_t>(k));
+    simd<T>().live_columns(a, m, k, lda, flags.data());
+    std::vector<std::int64_t> columns;
+    for (std::int64_t j = 0; j < k; ++j)
+      if (flags[static_cast<std::size_t>(j)]) columns.push_back(j);
+    const auto some = static_cast<std::int64_t>(columns.size());
+    if (some == 0) {
+      for (std::int64_t r = 0; r < m; ++r) std::fill_n(c + r * ldc, n, T(0));
+      return;
+    }
+    if (some * 8 < k * 7) {
+      std::vector<T> left(static_cast<std::size_t>(m * some)), right(static_cast<std::size_t>(some * n));
+      for (std::int64_t r = 0; r < m; ++r)
+        for (std::int64_t j = 0; j < some; ++j) left[static_cast<std::size_t>(r * some + j)] = a[r * lda + columns[static_cast<std::size_t>(j)]];
+      for (std::int64_t j = 0; j < some; ++j) std::copy_n(b + columns[static_cast<std::size_t>(j)] * ldb, n, right.data() + j * n);
+      return tiled(false, false, m, n, some, left.data(), some, right.data(), n, T(0), c, ldc);
+    }
+  }
+  tiled(false, false, m, n, k, a, lda, b, ldb, T(0), c, ldc);
+}
+
 }  // namespace
+
+thread_local bool OneThread::here_ = false;
+
+void gemm_live(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float* c, std::int64_t ldc) {
+  live(m, n, k, a, lda, b, ldb, c, ldc);
+}
+void gemm_live(std::int64_t m, std::int64_t n, std::int64_t k, const double* a, std::int64_t lda, const double* b, std::int64_t ldb, double* c, std::int64_t ldc) {
+  live(m, n, k, a, lda, b, ldb, c, ldc);
+}
 
 void gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda, const float* b,
           std::int64_t ldb, float beta, float* c, std::int64_t ldc) {

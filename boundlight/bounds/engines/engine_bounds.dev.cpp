@@ -1,0 +1,49 @@
+// Engine::bound and Engine::boxes: models of the precisions needed, then a Bounder.
+#include <new>
+
+#include "boundlight/bounds/engines/bounder.hpp"
+#include "boundlight/bounds/engines/engine_impl.hpp"
+
+namespace boundlight::BL_NS {
+namespace {
+
+Error no_memory(const Network& network) {
+  return {ErrorKind::out_of_memory, network.source, "there is not enough memory for this many regions at once; ask about fewer, or lower --memory"};
+}
+
+}  // namespace
+
+Result<BoundResult> EngineImpl::bound(const Regions& regions, const Forms& forms, const BoundOptions& options, const ValueBoxes* known) {
+  try {
+    BL_TRY(models, models_for(options));
+    return Bounder(device_, *network_, models.single, models.dual, options, known).bound(regions, forms);
+  } catch (const std::bad_alloc&) {
+    return no_memory(*network_);
+  }
+}
+
+Result<ValueBoxes> EngineImpl::boxes(const Regions& regions, const BoundOptions& options, const ValueBoxes* known) {
+  try {
+    BL_TRY(models, models_for(options));
+    return Bounder(device_, *network_, models.single, models.dual, options, known).boxes(regions, network_->outputs);
+  } catch (const std::bad_alloc&) {
+    return no_memory(*network_);
+  }
+}
+
+// A precision whose kernels are not needed is not made: their weights take memory.
+Result<EngineImpl::Models> EngineImpl::models_for(const BoundOptions& options) {
+  Models m;
+  const bool rows = options.method != Method::interval && !options.intermediate_by_interval;
+  if (options.precision == Precision::single || (options.precision == Precision::automatic && rows)) {
+    BL_TRY(made, model<float>());
+    m.single = made;
+  }
+  if (options.precision != Precision::single) {
+    BL_TRY(made, model<double>());
+    m.dual = made;
+  }
+  return m;
+}
+
+}  // namespace boundlight::BL_NS

@@ -1,0 +1,123 @@
+#include "boundlight/bounds/engines/row_runner.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <mutex>
+
+namespace boundlight::BL_NS {
+namespace {
+
+constexpr double kChunkBytes = 1 << 20;       // rows of a chunk stay near a core on their way
+constexpr std::int64_t kFewestRows = 16, kMostRows = 256;
+constexpr std::int64_t kWorthSplitting = 64;  // rows that keep two cores busy
+constexpr double kCopies = 4;                 // blocks of rows alive at once: before, after, a branch, scratch
+
+}  // namespace
+
+std::uint64_t default_memory() {
+  const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+  return pages > 0 && size > 0 ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(size) / 2 : std::uint64_t{1} << 30;
+}
+
+template <class T>
+std::int64_t RowRunner<T>::widest(ValueId value) const {
+  const Network& network = c_.model.network();
+  const auto nodes = ancestors(network, value);
+  std::int64_t most = network.values[static_cast<std::size_t>(value)].size;
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    if (!nodes[i]) continue;
+    for (const ValueId in : network.nodes[i].node.inputs)
+      if (in != kAbsent && !network.values[static_cast<std::size_t>(in)].constant) most = std::max(most, network.values[static_cast<std::size_t>(in)].size);
+  }
+  return most;
+}
+
+// At most so many rows that they stay in a core's cache, at least so few that several cores have work; boxes are kept apart
+// where they have enough rows of their own, because dead columns are found per chunk.
+template <class T>
+std::vector<typename RowRunner<T>::Cut> RowRunner<T>::cuts(const RowJob<T>& job) const {
+  const auto total = static_cast<std::int64_t>(job.box.size());
+  const double row_bytes = static_cast<double>(widest(job.value)) * sizeof(T);
+  const double allowed = static_cast<double>(memory_ ? memory_ : default_memory()) / (row_bytes * kCopies);
+  std::int64_t most = std::clamp<std::int64_t>(static_cast<std::int64_t>(kChunkBytes / row_bytes), kFewestRows, kMostRows);
+  if (static_cast<double>(most) > allowed) most = std::max<std::int64_t>(1, static_cast<std::int64_t>(allowed));
+  std::vector<Cut> made;
+  for (std::int64_t from = 0; from < total;) {
+    // A run of boxes with at least `half` rows, or one box.
+    std::int64_t end = from;
+    while (end < total) {
+      std::int64_t next = end;
+      while (next < total && job.box[static_cast<std::size_t>(next)] == job.box[static_cast<std::size_t>(end)]) ++next;
+      if (end > from && next - from > most) break;
+      end = next;
+      if (end - from >= kWorthSplitting / 2) break;
+    }
+    const std::int64_t n = end - from;
+    std::int64_t parts = std::max((n + most - 1) / most, n / kWorthSplitting);
+    if (n >= kWorthSplitting) parts += parts % 2;  // even: two cores finish together
+    parts = std::max<std::int64_t>(parts, 1);
+    const std::int64_t unit = std::max<std::int64_t>(job.together, 1);
+    const std::int64_t height = std::max(unit, ((n + parts - 1) / parts + unit - 1) / unit * unit);
+    for (std::int64_t at = from; at < end; at += height) made.push_back({static_cast<std::size_t>(at), static_cast<std::size_t>(std::min(end, at + height))});
+    from = end;
+  }
+  return made;
+}
+
+template <class T>
+RowResult<T> RowRunner<T>::run(const RowJob<T>& job) {
+  Device& d = c_.model.device();
+  const std::size_t total = job.box.size();
+  const auto size = static_cast<std::size_t>(c_.model.network().values[static_cast<std::size_t>(job.value)].size);
+  RowResult<T> result;
+  result.lower.assign(total, -std::numeric_limits<double>::infinity());
+  result.charge.assign(total, 0.0);
+  const auto parts = cuts(job);
+  std::mutex gate;
+  const auto task = [&](const Cut& cut) {
+    PassRequest<T> request;
+    request.value = job.value;
+    const auto slice = [&](const auto& from, auto& to) {
+      if (!from.empty()) to.assign(from.begin() + static_cast<std::ptrdiff_t>(cut.from), from.begin() + static_cast<std::ptrdiff_t>(cut.to));
+    };
+    slice(job.box, request.box);
+    slice(job.element, request.element);
+    slice(job.sign, request.sign);
+    slice(job.constant, request.constant);
+    slice(job.charge, request.charge);
+    request.planes = job.planes;
+    request.producer_only = job.producer_only;
+    request.slopes = job.slopes;
+    if (job.element.empty()) {
+      request.a.rows = static_cast<std::int64_t>(cut.to - cut.from);
+      request.a.width = static_cast<std::int64_t>(size);
+      request.a.a = d.template buffer<T>(request.a.rows * request.a.width);
+      d.upload(request.a.a.data(), job.coefficient.data() + cut.from * size, request.a.rows * request.a.width);
+    }
+    if (job.wanted) request.wanted = [&](const std::vector<double>& lower) { return job.wanted(cut.from, lower); };
+    RowPass<T> pass(c_, std::move(request));
+    PassResult<T> made = pass.run();
+    std::copy(made.lower.begin(), made.lower.end(), result.lower.begin() + static_cast<std::ptrdiff_t>(cut.from));
+    std::copy(made.charge.begin(), made.charge.end(), result.charge.begin() + static_cast<std::ptrdiff_t>(cut.from));
+    const std::lock_guard lock(gate);
+    result.complete = result.complete && made.complete;
+    counters_.retired += made.retired;
+    counters_.concretised += made.concretised;
+    if (job.done) job.done(cut.from, made);
+  };
+  // As many chunks at once as the memory allows.
+  const double chunk_bytes = parts.empty() ? 1.0 : static_cast<double>(parts[0].to - parts[0].from) * static_cast<double>(widest(job.value)) * sizeof(T) * kCopies;
+  const auto at_once = static_cast<std::size_t>(std::clamp(static_cast<double>(memory_ ? memory_ : default_memory()) / chunk_bytes, 1.0, 1e6));
+  for (std::size_t from = 0; from < parts.size(); from += at_once) {
+    const std::size_t n = std::min(at_once, parts.size() - from);
+    run_tasks(d, static_cast<std::int64_t>(n), [&](std::int64_t i) { task(parts[from + static_cast<std::size_t>(i)]); });
+  }
+  counters_.rows += static_cast<std::int64_t>(total);
+  return result;
+}
+
+template class RowRunner<float>;
+template class RowRunner<double>;
+
+}  // namespace boundlight::BL_NS

@@ -1,0 +1,55 @@
+// RowRunner: any number of rows over any number of boxes, cut into chunks that run side by side. The cuts depend on the request
+// alone, so results have the same bits for any number of threads; how many chunks are in flight depends on the memory allowed.
+#pragma once
+
+#include "boundlight/bounds/engines/row_pass.hpp"
+
+namespace boundlight::BL_NS {
+
+// Rows of one request: dense coefficients on the host, or selections. Rows of one box stand together.
+template <class T>
+struct RowJob {
+  ValueId value = kAbsent;
+  std::vector<std::int32_t> box;
+  std::vector<T> coefficient;             // [rows][size]; or
+  std::vector<std::int32_t> element;      // sign * value[element]
+  std::vector<T> sign;
+  std::vector<double> constant, charge;
+  bool planes = false, producer_only = false;
+  const ChosenSlopes<T>* slopes = nullptr;
+  // (first row of a chunk, its best lower bounds) -> which of its rows want better ones.
+  std::function<std::vector<std::uint8_t>(std::size_t first, const std::vector<double>& lower)> wanted;
+  std::int64_t together = 1;              // chunks are cut at multiples of this many rows
+  // Called with every finished chunk, one at a time; may keep the planes.
+  std::function<void(std::size_t first, PassResult<T>& chunk)> done;
+};
+
+template <class T>
+struct RowResult {
+  std::vector<double> lower, charge;  // per row; -inf when lost
+  bool complete = true;
+};
+
+template <class T>
+class RowRunner {
+ public:
+  // memory: bytes that rows in flight may take; 0: half of the machine's.
+  RowRunner(const PassContext<T>& context, std::uint64_t memory, Counters& counters) : c_(context), memory_(memory), counters_(counters) {}
+  RowResult<T> run(const RowJob<T>& job);
+
+ private:
+  struct Cut {
+    std::size_t from, to;
+  };
+  std::vector<Cut> cuts(const RowJob<T>& job) const;
+  std::int64_t widest(ValueId value) const;
+
+  const PassContext<T>& c_;
+  std::uint64_t memory_;
+  Counters& counters_;
+};
+
+// Half of the machine's memory, in bytes.
+std::uint64_t default_memory();
+
+}  // namespace boundlight::BL_NS
