@@ -23,19 +23,20 @@ void LinearRelaxation<T>::charge_costs(Device& d, const BoxView<T>* in, std::int
   const double grow = inflation<T>(ahead);
   // gamma_1 = u: one term still counts when an entry of A W is one product; sums of moved entries have back - 1 additions.
   const double gemm = kernel_.moves_only() && back <= 1 ? 0.0 : gamma_up<T>(back);
-  const double deployment = deployed ? gamma_up<float>(ahead + 1) : 0.0;
+  const double deployment = deployed ? gamma_up<float>(kernel_.deployed_terms() + 1) : 0.0;
   const double per_v = next_up(next_up(gemm + kernel_.relative_error() * 1.0000001) + deployment);
   for (std::size_t s = 0; s < out_sizes.size(); ++s) {
     const std::int64_t size = out_sizes[s];
     const T* w = kernel_.offset(static_cast<int>(s));
     const double dot = gamma_up<double>(size + 2);
     const double per_w = w ? next_up(next_up(dot + kernel_.relative_error() * 1.0000001) + deployment) : 0.0;
-    const double floor = static_cast<double>(ahead + 1) * eta_float;
+    const double floor = static_cast<double>(kernel_.deployed_terms() + 1) * eta_float;
+    const double* radius = kernel_.offset_radius(static_cast<int>(s), deployed);
     T* cost = v[s];
     d.map(batch * size, [=] BL_HD(std::int64_t i) {
       const double bias = w ? fabs(static_cast<double>(w[i % size])) : 0.0;
       const double value = static_cast<double>(cost[i]);
-      const double x = (value * grow + static_cast<double>(ahead) * eta) * per_v + bias * per_w + floor;
+      const double x = (value * grow + static_cast<double>(ahead) * eta) * per_v + bias * per_w + floor + (radius ? radius[i % size] : 0.0);
       cost[i] = x == 0 ? T(0) : round_up_to<T>(x * (1 + 1e-14));
     });
   }
