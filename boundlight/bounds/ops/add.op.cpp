@@ -6,7 +6,7 @@ namespace boundlight {
 namespace {
 
 Result<std::vector<Tensor>> evaluate(const NodeView&, std::span<const Tensor* const> in) {
-  return typed::binary(*in[0], *in[1], [](auto a, auto b) { return a + b; });
+  return typed::binary(*in[0], *in[1], [](auto a, auto b) { return typed::wrapping(a, b, [](auto x, auto y) { return x + y; }); });
 }
 
 }  // namespace

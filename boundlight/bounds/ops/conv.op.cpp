@@ -51,7 +51,7 @@ Result<std::vector<TypedShape>> infer(const NodeView& node) {
 
 Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tensor* const> in) {
   BL_TRY(g, conv_geometry(node));
-  return typed::with_type(in[0]->type(), [&]<class S>() -> Result<std::vector<Tensor>> {
+  return typed::with_floating(in[0]->type(), [&]<class S>() -> Result<std::vector<Tensor>> {
     const auto x = typed::elements<S>(*in[0]), w = typed::elements<S>(*in[1]);
     const auto bias = node.has(2) ? typed::elements<S>(*in[2]) : std::vector<S>();
     std::vector<S> y(static_cast<std::size_t>(g.samples * g.out_channels * g.at.out_size()));

@@ -43,6 +43,11 @@ class LinearKernel : public Kernel<T> {
   virtual bool moves_only() const { return false; }
   // |W_exact - W| <= rel |W| and |w_exact - w| <= rel |w|: weights rounded to T or derived (BatchNormalization).
   virtual double relative_error() const { return 0; }
+  // Errors of w that no relative bound covers, [out size] or null: |w_exact - w| <= radius (a derived w may have cancelled),
+  // and, `deployed`, what the deployed network's own w may be wrong by in addition to the terms below.
+  virtual const double* offset_radius(int /*slot*/, bool /*deployed*/) const { return nullptr; }
+  // Roundings of the deployed network in one output: gamma_(this + 1) (|W| m + |w|).
+  virtual std::int64_t deployed_terms() const { return terms_ahead(); }
   // Gradient of constant inputs; the default has none (operators without weights).
   virtual void weight_vjp(Device&, const T* const* /*in*/, const T* const* /*grad_out*/, T* const* /*grad_in*/, std::int64_t /*batch*/) const {}
   // Windowed rows through this operator; only when windows() is true. Writes out[k] for variable inputs.
@@ -128,7 +133,7 @@ void LinearKernel<T>::interval(Device& d, const BoxView<T>* in, T* const* lower,
   const double u = static_cast<double>(unit_roundoff<T>);
   // Weight of m beside r in the product: computing error of W c, weight error, and the deployed network's error.
   const double computing = !sound ? 0.0 : gamma_up<T>(terms_ahead() + 2) + relative_error() * 1.0000001;
-  const double deployment = deployed ? gamma_up<float>(terms_ahead() + 1) : 0.0;
+  const double deployment = deployed ? gamma_up<float>(deployed_terms() + 1) : 0.0;
   const T beside = round_up_to<T>((computing + deployment) * 1.0000001);
   std::vector<Buffer<T>> centre(inputs), radius(inputs);
   for (std::size_t k = 0; k < inputs; ++k) {
@@ -159,12 +164,14 @@ void LinearKernel<T>::interval(Device& d, const BoxView<T>* in, T* const* lower,
   apply(d, LinearMode::absolute, r.data(), e.data(), batch);
   const T grow = round_up_to<T>(sound ? inflation<T>(terms_ahead() + 1) : 1.0);
   const T offset_share = round_up_to<T>(sound ? next_up(3 * u + computing + deployment) : 0.0);
-  const double tiny = static_cast<double>(smallest_normal<T>) * static_cast<double>(terms_ahead() + 2) +
-                      (deployed ? static_cast<double>(smallest_normal<float>) * static_cast<double>(terms_ahead() + 1) : 0.0);
+  // Products that underflow: in W c, and in the spread itself.
+  const double tiny = 2 * static_cast<double>(smallest_normal<T>) * static_cast<double>(terms_ahead() + 2) +
+                      (deployed ? static_cast<double>(smallest_normal<float>) * static_cast<double>(deployed_terms() + 1) : 0.0);
   const T eta = sound ? round_up_to<T>(tiny) : T(0);
   for (std::size_t s = 0; s < out_sizes_.size(); ++s) {
     if (!lower[s]) continue;
     const T* w = offset(static_cast<int>(s));
+    const double* spread_w = sound ? offset_radius(static_cast<int>(s), deployed) : nullptr;
     const std::int64_t size = out_sizes_[s];
     T *lo = lower[s], *hi = upper[s];
     const T* half = e[s];
@@ -174,6 +181,7 @@ void LinearKernel<T>::interval(Device& d, const BoxView<T>* in, T* const* lower,
       T width = half[i];
       if (sound) width = width * grow;
       if (eta > 0) width = next_up(next_up(width + eta) + next_up(offset_share * bias));
+      if (spread_w) width = next_up(width + round_up_to<T>(spread_w[i % size]));
       T a = middle - width, b = middle + width;
       if (sound) {
         a = next_down(a);

@@ -5,14 +5,15 @@
 
 namespace boundlight::BL_NS {
 
-// cost = (v grow + tiny) per_v + |w| per_w + floor, rounded up; cost holds v on entry. Nothing is left where all shares are 0.
+// cost = (v grow + tiny) per_v + |w| per_w + floor + radius, rounded up; cost holds v on entry. Nothing is left where all shares are 0.
 template <class T>
-void turn_into_cost(Device& d, T* cost, std::int64_t n, std::int64_t size, const T* w, double grow, double tiny, double per_v, double per_w, double floor) {
+void turn_into_cost(Device& d, T* cost, std::int64_t n, std::int64_t size, const T* w, double grow, double tiny, double per_v, double per_w, double floor, const double* radius) {
   d.map(n, [=] BL_HD(std::int64_t i) {
     const double bias = w && per_w > 0 ? fabs(static_cast<double>(w[i % size])) : 0.0;
     double x = floor;
     if (per_v > 0) x += (static_cast<double>(cost[i]) * grow + tiny) * per_v;
     if (bias > 0) x += bias * per_w;
+    if (radius) x += radius[i % size];
     cost[i] = x == 0 ? T(0) : round_up_to<T>(x * (1 + 1e-14));
   });
 }
@@ -38,7 +39,7 @@ LinearRelaxation<T>::LinearRelaxation(Device& d, const LinearKernel<T>& kernel, 
   // One term still counts when an entry of A W is one product; sums of moved entries have back - 1 additions.
   const bool exact = kernel_.moves_only() && back <= 1;
   const double product = settings.charges(Charge::product) && !exact ? next_up(gamma_up<T>(back) + kernel_.relative_error() * 1.0000001) : 0.0;
-  const double deployment = deployed ? gamma_up<float>(ahead + 1) : 0.0, grow = inflation<T>(ahead);
+  const double deployment = deployed ? gamma_up<float>(kernel_.deployed_terms() + 1) : 0.0, grow = inflation<T>(ahead);
 
   cost0_ = d.template buffer<double>(batch);
   d.fill(cost0_.data(), 0.0, batch);
@@ -55,14 +56,15 @@ LinearRelaxation<T>::LinearRelaxation(Device& d, const LinearKernel<T>& kernel, 
   for (std::size_t s = 0; s < out_sizes.size(); ++s) {
     const std::int64_t size = out_sizes[s];
     const T* w = kernel_.offset(static_cast<int>(s));
-    const double tiny = static_cast<double>(ahead) * eta, floor = static_cast<double>(ahead + 1) * eta_float;
+    const double tiny = static_cast<double>(ahead) * eta, floor = static_cast<double>(kernel_.deployed_terms() + 1) * eta_float;
+    const double* radius = kernel_.offset_radius(static_cast<int>(s), deployed);
     const double dot = settings.charges(Charge::offset) ? next_up(gamma_up<double>(size + 2) + kernel_.relative_error() * 1.0000001) : 0.0;
-    if (deployed) {
+    if (deployed || radius) {  // what is wrong with the values themselves, for planes carried forward
       deployed_[s] = d.template buffer<T>(batch * size);
       d.copy(deployed_[s].data(), v[s], batch * size);
-      turn_into_cost(d, deployed_[s].data(), batch * size, size, w, grow, tiny, deployment, w ? deployment : 0.0, floor);
+      turn_into_cost(d, deployed_[s].data(), batch * size, size, w, grow, tiny, deployment, w ? deployment : 0.0, floor, radius);
     }
-    turn_into_cost(d, v[s], batch * size, size, w, grow, tiny, next_up(product + deployment), w ? next_up(dot + deployment) : 0.0, floor);
+    turn_into_cost(d, v[s], batch * size, size, w, grow, tiny, next_up(product + deployment), w ? next_up(dot + deployment) : 0.0, floor, radius);
   }
   // Products of A W may each lose eta: k eta on every entry of A', charged by the magnitude it meets.
   if (exact || !underflow) return;

@@ -1,6 +1,7 @@
 // SumKernel: y = sum_k s_k x_k + w with numpy broadcasting and signs s_k = +-1; constants become w. Add, Sub, Sum, Neg.
 #pragma once
 
+#include "boundlight/bounds/ops/indices.hpp"
 #include "boundlight/bounds/ops/linear.hpp"
 #include "boundlight/bounds/ops/typed.hpp"
 #include "boundlight/bounds/ops/weights.hpp"
@@ -124,32 +125,6 @@ class SumKernel : public LinearKernel<T> {
   std::int64_t count_;
   bool all_same_ = true;
 };
-
-// For every element of an input, the output elements that read it (CSR).
-struct Readers {
-  std::vector<std::int32_t> at, list;
-  std::int64_t most = 0;
-};
-inline Readers readers_of(const std::vector<std::int64_t>& source, std::int64_t width) {
-  Readers r;
-  r.at.assign(static_cast<std::size_t>(width) + 1, 0);
-  for (const auto s : source) ++r.at[static_cast<std::size_t>(s) + 1];
-  for (std::size_t i = 1; i < r.at.size(); ++i) {
-    r.most = std::max<std::int64_t>(r.most, r.at[i]);
-    r.at[i] += r.at[i - 1];
-  }
-  r.list.resize(source.size() + 1);
-  auto next = r.at;
-  for (std::size_t e = 0; e < source.size(); ++e) r.list[static_cast<std::size_t>(next[static_cast<std::size_t>(source[e])]++)] = static_cast<std::int32_t>(e);
-  return r;
-}
-
-template <class U>
-Buffer<U> uploaded(Device& d, const std::vector<U>& host) {
-  auto b = d.buffer<U>(static_cast<std::int64_t>(host.size()));
-  d.upload(b.data(), host.data(), b.size());
-  return b;
-}
 
 template <class T>
 Result<std::unique_ptr<Kernel<T>>> make_sum(Device& d, const NodeView& node, const std::vector<int>& signs) {

@@ -28,6 +28,14 @@ decltype(auto) with_type(DataType type, const Body& body) {
   return body.template operator()<bool>();
 }
 
+// The same for the floating types only; others are refused.
+template <class Body>
+Result<std::vector<Tensor>> with_floating(DataType type, const Body& body) {
+  if (type == DataType::float64) return body.template operator()<double>();
+  if (is_floating(type)) return body.template operator()<float>();
+  return refuse("elements of type " + std::string(name_of(type)) + " are not possible here");
+}
+
 // The elements as S (the 16-bit floats widen to float), and back (they round to nearest even).
 template <class S>
 std::vector<S> elements(const Tensor& t) {
@@ -66,6 +74,13 @@ Result<std::vector<Tensor>> unary(const NodeView&, const Tensor& x, F f) {
     for (std::size_t i = 0; i < v.size(); ++i) v[i] = static_cast<S>(f(static_cast<S>(v[i])));
     return std::vector<Tensor>{tensor_of<S>(x.type(), x.shape(), v)};
   });
+}
+
+// f(a, b) for integers modulo 2^bits (signed overflow is not defined in C++), as it is for other types.
+template <class S, class F>
+S wrapping(S a, S b, F f) {
+  if constexpr (std::is_integral_v<S> && !std::is_same_v<S, bool>) return static_cast<S>(f(static_cast<std::uint64_t>(a), static_cast<std::uint64_t>(b)));
+  else return static_cast<S>(f(a, b));
 }
 
 // Numpy broadcasting; nothing when the shapes do not fit.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "boundlight/bounds/ops/kernel.hpp"
+#include "boundlight/core/interval.hpp"
 
 namespace boundlight::BL_NS {
 
@@ -30,6 +31,24 @@ Weights<T> weights_of(Device& d, const std::vector<double>& exact) {
   w.absolute = d.buffer<T>(n);
   d.upload(w.data.data(), near.data(), n);
   d.upload(w.absolute.data(), size.data(), n);
+  return w;
+}
+// Numbers known to lie in intervals, as the T nearest to their middles; `radius` (when asked for) takes the absolute errors,
+// and `relative` is then 0.
+template <class T>
+Weights<T> weights_of(Device& d, const std::vector<Interval>& enclosures, std::vector<double>* radius = nullptr) {
+  std::vector<double> near(enclosures.size());
+  double relative = 0;
+  if (radius) radius->assign(enclosures.size(), 0.0);
+  for (std::size_t i = 0; i < near.size(); ++i) {
+    const Interval e = enclosures[i];
+    near[i] = e.finite() ? static_cast<double>(static_cast<T>(e.middle())) : 0.0;
+    const double error = e.lo == near[i] && e.hi == near[i] ? 0.0 : std::max(sub_up(e.hi, near[i]), sub_up(near[i], e.lo));
+    if (radius) (*radius)[i] = error;
+    else if (error > 0) relative = std::max(relative, near[i] == 0 ? std::numeric_limits<double>::infinity() : div_up(error, std::fabs(near[i])));
+  }
+  auto w = weights_of<T>(d, near);
+  w.relative = relative;
   return w;
 }
 template <class T>
