@@ -137,3 +137,78 @@ TEST_CASE("elementwise operators lose bounds to infinity, never to NaN or to a w
     run(kernel_of<float>(d, one), 0.0F);
   }
 }
+
+namespace {
+
+// A correct functor, and the same with one error each.
+enum class Plant { none, stationary_point, one_ulp, other_slope, whole_convex, range_at_ends, swapped_sign };
+
+template <Plant plant>
+struct Bell : cpu::Curve<Bell<plant>> {  // z^2 / (1 + z^2) is no operator: bends at +-1/sqrt(3), least at 0
+  using Piece = cpu::Piece;
+  using Bend = cpu::Bend;
+  template <class S> S value(S x) const { return x * x / (1 + x * x); }
+  template <class S> S derivative(S x) const { return 2 * x / ((1 + x * x) * (1 + x * x)); }
+  Interval at(double z) const { return square(Interval(z)) / (Interval(1) + square(Interval(z))); }
+  Interval slope(double z, Bend) const {
+    return Interval(2) * Interval(z) / square(Interval(1) + square(Interval(z)));
+  }
+  Interval range(Interval x) const {
+    const Interval ends = hull(at(x.lo), at(x.hi));
+    return plant != Plant::range_at_ends && x.lo < 0 && x.hi > 0 ? hull(ends, 0) : ends;
+  }
+  int pieces(Interval x, Piece* p) const {
+    if (plant == Plant::stationary_point) return p[0] = {x.lo, x.hi, Bend::straight}, 1;
+    if (plant == Plant::whole_convex) return p[0] = {x.lo, x.hi, Bend::convex}, 1;
+    const double turns[] = {-0.57735026918962584, -0.57735026918962562, 0.57735026918962562, 0.57735026918962584};
+    const Bend bends[] = {Bend::concave, Bend::unknown, Bend::convex, Bend::unknown, Bend::concave};
+    double from = x.lo;
+    int n = 0;
+    for (int i = 0; i < 5; ++i) {
+      const double to = i == 4 ? x.hi : std::min(turns[i], x.hi);
+      if (to < from || (to == from && n > 0)) continue;
+      p[n++] = {from, to, bends[i]};
+      from = to;
+    }
+    return n;
+  }
+  double stationary(double s, Piece p) const {
+    double a = p.from, b = p.to;
+    for (int i = 0; i < 60; ++i) (derivative((a + b) / 2) < s) == (p.bend == Bend::convex) ? a = (a + b) / 2 : b = (a + b) / 2;
+    return a;
+  }
+  double low(double s, Interval x) const {
+    if (plant == Plant::other_slope) s = this->slopes(x, SlopeRule::adaptive).lower;
+    return cpu::curve_low(*this, plant == Plant::swapped_sign ? -s : s, x);
+  }
+  double high(double s, Interval x) const {
+    // The right intercept is up to a few ulps above the least one; this is the first double below the least one's enclosure.
+    if (plant == Plant::one_ulp) return next_down(std::max((at(x.lo) - Interval(s) * Interval(x.lo)).lo, (at(x.hi) - Interval(s) * Interval(x.hi)).lo));
+    return cpu::curve_high(*this, s, x);
+  }
+  double deployed_error(Interval, Interval) const { return 0; }
+};
+
+template <class T, Plant plant>
+UnaryFindings findings() {
+  cpu::Device d;
+  const cpu::ElementwiseKernel<T, Bell<plant>> kernel(Bell<plant>{}, {1}, 1);
+  const std::vector<double> kinks = {-0.57735026918962573, 0, 0.57735026918962573};
+  return check_unary<T>(d, kernel, [](const Big& x) { return Big(x * x / (1 + x * x)); }, unary_boxes(-1e6, 1e6, kinks, 19, 30), kinks, 19);
+}
+
+}  // namespace
+
+TEST_CASE("the laws of elementwise operators catch errors planted in a functor") {
+  const auto good = findings<double, Plant::none>();
+  INFO(good.first);
+  CHECK(good.wrong == 0);
+  CHECK(good.tighter > 0);
+  CHECK(findings<float, Plant::none>().wrong == 0);
+  CHECK(findings<double, Plant::stationary_point>().wrong > 0);
+  CHECK(findings<double, Plant::one_ulp>().wrong > 0);
+  CHECK(findings<float, Plant::other_slope>().wrong > 0);  // the intercept of the slope before it was rounded to float
+  CHECK(findings<double, Plant::whole_convex>().wrong > 0);
+  CHECK(findings<double, Plant::range_at_ends>().wrong > 0);
+  CHECK(findings<double, Plant::swapped_sign>().wrong > 0);
+}
