@@ -56,7 +56,7 @@ class ElementwiseRelaxation : public Relaxation<T> {
     cost0_ = d.buffer<double>(batch);
     d.fill(cost0_.data(), 0.0, batch);
     if (sound_) charge_underflow(d, in, batch);
-    free_ = {mask_.data(), lower_slope_.data(), static_cast<T>(f.free_low()), static_cast<T>(f.free_high())};
+    free_ = {mask_.data(), lower_slope_.data(), round_up_to<T>(f.free_low()), round_down_to<T>(f.free_high())};
   }
 
   void backward(Device& d, int, RowBlock<T>&& rows, RowAccounts accounts, RowBlock<T>* out) const override {
