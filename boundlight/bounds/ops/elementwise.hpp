@@ -9,9 +9,15 @@
 //   bool decided(Interval x) const                   tightening x cannot tighten the planes (linear there)
 //   bool free_slope(Interval x) const                every slope in [free_low(), free_high()] with intercept 0 is a lower plane
 //   double deployed_error(Interval x, Interval y) const   |binary32 evaluation - f| over x, any covered evaluation
+//                                                         (OpInfo::deployed says which); infinite where none is covered
+//   F element(std::int64_t i) const                  optional: f for element i of the value, where elements differ (PRelu)
+//   bool linear() const                              optional: f is linear (Neg)
 //
 // Soundness rests on range, low and high alone: slopes may be anything, the intercept is computed for the slope that is
-// stored (in T). Only finite boxes get planes; others fall back to slope 0 and the range.
+// stored (in T). Only finite boxes get planes; others fall back to slope 0 and the range. curves.hpp has low, high and
+// slopes for curves and for functions made of straight lines.
+//
+// A constant input (a node that folding would round) is kept as the numbers of T around it.
 #pragma once
 
 #include "boundlight/bounds/ops/elementwise_relaxation.hpp"
@@ -22,32 +28,55 @@ template <class T, class F>
 class ElementwiseKernel : public Kernel<T> {
  public:
   ElementwiseKernel(F f, Shape shape, std::int64_t size) : f_(f), shape_(std::move(shape)), size_(size) {}
+  // Keeps the values of a constant input.
+  ElementwiseKernel(Device& d, const NodeView& node, F f) : ElementwiseKernel(f, node.shape(0), node.size(0)) {
+    if (node.variable(0)) return;
+    std::vector<T> near, low, high;
+    for (const double x : node.inputs[0]->constant->to_doubles()) {
+      near.push_back(static_cast<T>(x));
+      low.push_back(round_down_to<T>(x));
+      high.push_back(round_up_to<T>(x));
+    }
+    const std::vector<T>* const from[] = {&near, &low, &high};
+    Buffer<T>* const to[] = {&near_, &low_, &high_};
+    for (int k = 0; k < 3; ++k) {
+      *to[k] = d.template buffer<T>(size_);
+      d.upload(to[k]->data(), from[k]->data(), size_);
+    }
+  }
 
   void forward(Device& d, const T* const* in, T* const* out, std::int64_t batch) const override {
-    const F f = f_;
-    const T* x = in[0];
+    const F every = f_;
+    const std::int64_t size = size_;
+    const bool variable = in[0] != nullptr;
+    const T* x = variable ? in[0] : near_.data();
     T* y = out[0];
-    d.map(batch * size_, [=] BL_HD(std::int64_t i) { y[i] = f.value(x[i]); });
+    d.map(batch * size_, [=] BL_HD(std::int64_t i) { y[i] = element_of(every, i, size).value(x[variable ? i : i % size]); });
   }
   void vjp(Device& d, const T* const* in, const T* const*, const T* const* grad_out, T* const* grad_in, std::int64_t batch) const override {
-    if (!grad_in[0] || !grad_out[0]) return;
-    const F f = f_;
+    if (!in[0] || !grad_in[0] || !grad_out[0]) return;
+    const F every = f_;
+    const std::int64_t size = size_;
     const T *x = in[0], *g = grad_out[0];
     T* to = grad_in[0];
     d.map(batch * size_, [=] BL_HD(std::int64_t i) {
-      if (g[i] != 0) to[i] += g[i] * f.derivative(x[i]);  // an infinite slope times no demand is no gradient
+      if (g[i] != 0) to[i] += g[i] * element_of(every, i, size).derivative(x[i]);  // an infinite slope times no demand is no gradient
     });
   }
   void interval(Device& d, const BoxView<T>* in, T* const* lower, T* const* upper, std::int64_t batch, const BoundSettings& settings) const override {
-    const F f = f_;
-    const T *l = in[0].lower, *u = in[0].upper;
+    const F every = f_;
+    const bool variable = in[0].lower != nullptr;
+    const T *l = variable ? in[0].lower : low_.data(), *u = variable ? in[0].upper : high_.data();
+    const std::int64_t size = size_;
     T *lo = lower[0], *hi = upper[0];
     const bool deployed = settings.semantics == Semantics::float32_any_order;
     d.map(batch * size_, [=] BL_HD(std::int64_t i) {
-      const Interval x(static_cast<double>(l[i]), static_cast<double>(u[i]));
+      const auto f = element_of(every, i, size);
+      const std::int64_t from = variable ? i : i % size;
+      const Interval x(static_cast<double>(l[from]), static_cast<double>(u[from]));
       Interval y = f.range(x);
       if (deployed) {
-        const double e = f.deployed_error(x, y);
+        const double e = deployment(f, x, y);
         if (e != 0) y = Interval(sub_down(y.lo, e), add_up(y.hi, e));
       }
       lo[i] = round_down_to<T>(y.lo);
@@ -55,20 +84,46 @@ class ElementwiseKernel : public Kernel<T> {
     });
   }
   std::unique_ptr<Relaxation<T>> relax(Device& d, const BoxView<T>* in, const BoxView<T>* out, std::int64_t batch, const BoundSettings& settings, SlopeRule rule) const override {
+    if (!in[0].lower) return nullptr;  // a constant: rows stop at its box
     return std::make_unique<ElementwiseRelaxation<T, F>>(d, f_, size_, shape_, in[0], out[0], batch, settings, rule);
   }
-  bool linear() const override { return false; }
+  bool linear() const override {
+    if constexpr (requires { f_.linear(); }) return f_.linear();
+    else return false;
+  }
   void refinable(Device& d, int, BoxView<T> in, std::uint8_t* mask, std::int64_t count) const override {
-    const F f = f_;
+    const F every = f_;
+    const std::int64_t size = size_;
     const T *l = in.lower, *u = in.upper;
-    d.map(count, [=] BL_HD(std::int64_t i) { mask[i] = f.decided(Interval(static_cast<double>(l[i]), static_cast<double>(u[i]))) ? 0 : 1; });
+    d.map(count, [=] BL_HD(std::int64_t i) { mask[i] = element_of(every, i, size).decided(Interval(static_cast<double>(l[i]), static_cast<double>(u[i]))) ? 0 : 1; });
   }
   bool refinable_alone() const override { return true; }
+
+ protected:
+  const F& function() const { return f_; }
+  std::int64_t size() const { return size_; }
 
  private:
   F f_;
   Shape shape_;
   std::int64_t size_;
+  Buffer<T> near_, low_, high_;  // a constant input
 };
 
+template <class T, class F>
+Result<std::unique_ptr<Kernel<T>>> make_elementwise(Device& d, const NodeView& node, F f) {
+  return std::unique_ptr<Kernel<T>>(std::make_unique<ElementwiseKernel<T, F>>(d, node, f));
+}
+// For functors without parameters; see BL_REGISTER_ELEMENTWISE.
+template <class T, class F>
+Result<std::unique_ptr<Kernel<T>>> make_plain(Device& d, const NodeView& node) {
+  return make_elementwise<T>(d, node, F{});
+}
+
 }  // namespace boundlight::BL_NS
+
+#define BL_REGISTER_ELEMENTWISE(name, functor)                                                                          \
+  namespace boundlight::BL_NS {                                                                                         \
+  extern const KernelMakers name##_makers;                                                                              \
+  const KernelMakers name##_makers = {#name, &make_plain<float, functor>, &make_plain<double, functor>};                \
+  }

@@ -9,14 +9,31 @@
 
 #include <mutex>
 
+#include "boundlight/bounds/ops/curves.hpp"
 #include "boundlight/bounds/ops/row_math.hpp"
-#include "boundlight/core/interval.hpp"
 
 namespace boundlight::BL_NS {
 
-struct Slopes {
-  double lower, upper;
-};
+template <class F>
+BL_HD auto element_of(const F& f, std::int64_t i, std::int64_t size) {
+  if constexpr (requires { f.element(i); }) return f.element(i % size);
+  else return f;
+}
+
+// |binary32 evaluation - f|; infinite where an input or a result is out of binary32's range.
+template <class F>
+BL_HD double deployment(const F& f, Interval x, Interval y) {
+  const double largest = static_cast<double>(std::numeric_limits<float>::max());
+  if (!(x.magnitude() <= largest && y.magnitude() <= largest)) return std::numeric_limits<double>::infinity();
+  return f.deployed_error(x, y);
+}
+
+// The slope as T holds it; 0 for one that is infinite or no number.
+template <class T>
+BL_HD double stored_slope(double s) {
+  const auto stored = static_cast<double>(static_cast<T>(s));
+  return stored - stored == 0 ? stored : 0.0;
+}
 
 // What substitute() reads, per element of a batch of boxes.
 template <class T>
@@ -29,7 +46,7 @@ struct PlaneTable {
 };
 
 template <class T, class F>
-void make_planes(Device& d, F f, BoxView<T> in, BoxView<T> out, std::int64_t n, std::int64_t size, const BoundSettings& settings, SlopeRule rule, PlaneTable<T>& table) {
+void make_planes(Device& d, F every, BoxView<T> in, BoxView<T> out, std::int64_t n, std::int64_t size, const BoundSettings& settings, SlopeRule rule, PlaneTable<T>& table) {
   for (Buffer<T>* b : {&table.lower_slope, &table.lower_offset, &table.upper_slope, &table.upper_offset}) *b = d.buffer<T>(n);
   if (settings.sound) table.cost = d.buffer<T>(n);
   table.free = d.buffer<std::uint8_t>(n);
@@ -39,13 +56,14 @@ void make_planes(Device& d, F f, BoxView<T> in, BoxView<T> out, std::int64_t n, 
   const bool outward = settings.charges(Charge::intercept), deployed = settings.deployed();
   const double unit = settings.charges(Charge::slope) ? static_cast<double>(unit_roundoff<T>) : 0.0, dot = outward ? gamma_up<double>(size + 3) : 0.0;
   d.map(n, [=] BL_HD(std::int64_t i) {
+    const auto f = element_of(every, i, size);
     const Interval x(static_cast<double>(l[i]), static_cast<double>(u[i]));
     Slopes s{0, 0};
     double low, high;
     if (x.finite()) {
       s = f.slopes(x, rule);
-      s.lower = static_cast<double>(static_cast<T>(s.lower));
-      s.upper = static_cast<double>(static_cast<T>(s.upper));
+      s.lower = stored_slope<T>(s.lower);
+      s.upper = stored_slope<T>(s.upper);
       low = f.low(s.lower, x);
       high = f.high(s.upper, x);
     } else {
@@ -68,7 +86,7 @@ void make_planes(Device& d, F f, BoxView<T> in, BoxView<T> out, std::int64_t n, 
     const double steepest = fmax(fmax(fabs(s.lower), fabs(s.upper)), free ? fmax(fabs(f.free_low()), fabs(f.free_high())) : 0.0);
     double c = dot * fmax(fabs(static_cast<double>(lt[i])), fabs(static_cast<double>(ut[i])));
     if (!exact_slopes) c += unit * steepest * x.magnitude() * (1 + 4 * unit);
-    if (deployed) c += f.deployed_error(x, Interval(static_cast<double>(ol[i]), static_cast<double>(ou[i])));
+    if (deployed) c += deployment(f, x, Interval(static_cast<double>(ol[i]), static_cast<double>(ou[i])));
     cost[i] = c == 0 ? T(0) : round_up_to<T>(c * (1 + 1e-14));
   });
 }
@@ -146,7 +164,7 @@ class ElementwiseRelaxation : public Relaxation<T> {
       : batch_(batch), size_(size), shape_(std::move(shape)), settings_(settings) {
     make_planes(d, f, in, out, batch * size, size, settings, rule, table_);
     if (settings.sound) cost0_ = underflow_cost(d, in, batch, size, settings.charges(Charge::underflow) ? static_cast<double>(smallest_normal<T>) : 0.0);
-    free_ = {table_.free.data(), table_.lower_slope.data(), static_cast<T>(f.free_low()), static_cast<T>(f.free_high())};
+    free_ = {table_.free.data(), table_.lower_slope.data(), round_up_to<T>(f.free_low()), round_down_to<T>(f.free_high())};
   }
 
   void backward(Device& d, int, RowBlock<T>&& rows, RowAccounts accounts, RowBlock<T>* out) const override {

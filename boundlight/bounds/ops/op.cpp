@@ -37,6 +37,8 @@ const OpInfo* find_op(std::string_view name) {
   return found == std::end(kAll) ? nullptr : *found;
 }
 
+bool covers_deployment(const OpInfo& op) { return op.deployed && !std::string_view(op.deployed).starts_with("no"); }
+
 Error refuse(std::string message) { return {ErrorKind::unsupported, "", std::move(message)}; }
 
 std::int64_t NodeView::integer(std::string_view name, std::int64_t fallback) const { return attribute_or(*node, name, fallback); }

@@ -66,7 +66,13 @@ struct OpInfo {
   const char* gradient;
   const char* interval;
   const char* linear;  // "exact" (linear), "planes", or "no: <reason>": linear engines concretise there and say so
+  // The binary32 evaluations that float32_any_order covers, with their error ("exact", "one rounding", "within 8 u ...").
+  // Null or "no: <reason>": none; a graph with such an operator has bounds in `real` semantics only.
+  const char* deployed = nullptr;
 };
+
+// Whether float32_any_order covers the operator.
+bool covers_deployment(const OpInfo& op);
 
 // The list, and a look-up by name in the standard domain (null: not known).
 std::span<const OpInfo* const> all_ops();

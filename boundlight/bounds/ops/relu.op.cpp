@@ -13,7 +13,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 }  // namespace
 
 extern const OpInfo Relu_op;
-const OpInfo Relu_op = {"Relu", "", typed::same_as_input, evaluate, "none", "yes", "yes", "exact range", "planes"};
+const OpInfo Relu_op = {"Relu", "", typed::same_as_input, evaluate, "none", "yes", "yes", "exact range", "planes", "exact"};
 
 }  // namespace boundlight
 #endif
@@ -69,11 +69,6 @@ struct ReluFunction {
   }
 };
 
-template <class T>
-Result<std::unique_ptr<Kernel<T>>> make(Device&, const NodeView& node) {
-  return std::unique_ptr<Kernel<T>>(std::make_unique<ElementwiseKernel<T, ReluFunction>>(ReluFunction{}, node.shape(0), node.size(0)));
-}
-
 }  // namespace
 }  // namespace boundlight::BL_NS
-BL_REGISTER(Relu, make)
+BL_REGISTER_ELEMENTWISE(Relu, ReluFunction)

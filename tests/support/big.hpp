@@ -1,0 +1,14 @@
+// Numbers of 300 bits (MPFR): the oracle for curved functions. Every operation is within one part in 10^89, so a comparison
+// with a margin of 10^-75 of the terms' size is exact for anything that doubles can get wrong.
+#pragma once
+
+#include <boost/multiprecision/mpfr.hpp>
+#include <string>
+
+namespace boundlight::test {
+
+using Big = boost::multiprecision::number<boost::multiprecision::mpfr_float_backend<90>, boost::multiprecision::et_off>;
+
+inline Big margin_of(const Big& a, const Big& b) { return (abs(a) + abs(b)) * Big("1e-75"); }
+
+}  // namespace boundlight::test
