@@ -12,7 +12,13 @@ namespace {
 // What an operator may say about folding (OpInfo::exact).
 bool folds(const OpInfo& op, DataType type) {
   const std::string_view exact = op.exact;
-  return exact == "all" || exact == "shape" || (exact == "integers" && !is_floating(type));
+  return exact == "all" || ((exact == "integers" || exact == "own") && !is_floating(type));
+}
+
+// The same real numbers.
+bool same_values(const Tensor& a, const Tensor& b) {
+  if (is_floating(a.type()) || is_floating(b.type())) return a.to_doubles() == b.to_doubles() && a.to_int64s() == b.to_int64s();
+  return a.to_int64s() == b.to_int64s();
 }
 
 std::string_view kind_of(const Attribute& a) {
@@ -43,6 +49,16 @@ Result<void> check_attributes(const Node& node, const OpInfo& op) {
     if (found->second != kind_of(value))
       return refuse("attribute '" + name + "' must be " + std::string(kind_name(found->second)) + ", it is " + std::string(kind_name(kind_of(value))));
   }
+  return {};
+}
+
+Result<void> check_inputs(const Node& node, const OpInfo& op) {
+  if (node.version < op.oldest)
+    return refuse("is of opset " + std::to_string(node.version) + ", its meaning is known from " + std::to_string(op.oldest) + " on; convert the model with onnx.version_converter");
+  const int n = static_cast<int>(node.inputs.size());
+  if (n > op.most) return refuse("has " + std::to_string(n) + " inputs, it takes " + (op.least == op.most ? "" : "at most ") + std::to_string(op.most));
+  for (int k = 0; k < op.least; ++k)
+    if (k >= n || node.inputs[static_cast<std::size_t>(k)] == kAbsent) return refuse("its input " + std::to_string(k + 1) + " is missing");
   return {};
 }
 
@@ -100,6 +116,10 @@ class Preparer {
     for (const ValueId id : graph_.inputs) {
       const Value& v = graph_.values[static_cast<std::size_t>(id)];
       const std::string place = graph_.source + ": input " + v.name;
+      if (const auto fixed = options_.fixed.find(v.name); fixed != options_.fixed.end()) {
+        BL_CHECK(fix_input(id, v, fixed->second, place));
+        continue;
+      }
       if (!v.type) return Error{ErrorKind::bad_input, place, "the model does not give the input's element type"};
       if (!v.shape) return Error{ErrorKind::bad_input, place, "the model does not give the input's shape; export it with one"};
       NetworkValue value;
@@ -123,12 +143,26 @@ class Preparer {
     return {};
   }
 
+  Result<void> fix_input(ValueId id, const Value& v, const Tensor& tensor, const std::string& place) {
+    bool fits = !v.shape || v.shape->size() == tensor.shape().size();
+    for (std::size_t a = 0; fits && v.shape && a < v.shape->size(); ++a) fits = (*v.shape)[a] < 0 || (*v.shape)[a] == tensor.shape()[a];
+    if (v.type && *v.type != tensor.type()) return Error{ErrorKind::bad_input, place, "is " + std::string(name_of(*v.type)) + ", the value to fix it to is " + std::string(name_of(tensor.type()))};
+    if (!fits) return Error{ErrorKind::bad_input, place, "has shape " + to_string(*v.shape) + ", the value to fix it to " + to_string(tensor.shape())};
+    NetworkValue value;
+    value.name = v.name;
+    set_constant(value, tensor);
+    map_[static_cast<std::size_t>(id)] = append(std::move(value));
+    network_->notes.push_back("input " + v.name + " fixed to a value");
+    return {};
+  }
+
   Result<void> add_node(const Node& node) {
     const OpInfo* op = node.domain.empty() || node.domain == "ai.onnx" ? find_op(node.op) : nullptr;
     if (!op)
       return refuse("operator " + (node.domain.empty() ? "" : node.domain + ".") + node.op +
                     " is not supported; `boundlight ops` lists those that are");
     BL_CHECK(check_attributes(node, *op));
+    BL_CHECK(check_inputs(node, *op));
     NodeView view;
     view.node = &node;
     NetworkNode made{node, op};
@@ -136,13 +170,16 @@ class Preparer {
       if (id != kAbsent) id = map_[static_cast<std::size_t>(id)];
       view.inputs.push_back(id == kAbsent ? nullptr : &network_->values[static_cast<std::size_t>(id)]);
     }
-    if (std::string_view(op->exact) == "alias") return add_alias(node, made.node.inputs);
     BL_TRY(shapes, op->infer(view));
     if (shapes.size() < node.outputs.size())
       return refuse("has " + std::to_string(node.outputs.size()) + " outputs, " + std::to_string(shapes.size()) + " are known for this operator");
     for (const auto& s : shapes)
       if (!element_count(s.shape)) return refuse("the output shape " + to_string(s.shape) + " is negative or too large");
-    if (can_fold(view, *op)) return fold(node, view, *op);
+    if (std::string_view(op->exact) == "alias") return add_alias(node, view, *op, made.node.inputs[0]);
+    if (can_fold(view, *op)) {
+      BL_TRY(folded, fold(node, view, *op));
+      if (folded) return {};
+    }
     const int index = static_cast<int>(network_->nodes.size());
     for (std::size_t s = 0; s < node.outputs.size(); ++s) {
       if (node.outputs[s] == kAbsent) continue;
@@ -159,40 +196,44 @@ class Preparer {
     return {};
   }
 
-  Result<void> add_alias(const Node& node, const std::vector<ValueId>& inputs) {
-    if (inputs.empty() || inputs[0] == kAbsent) return refuse("has no input");
-    for (std::size_t s = 1; s < node.outputs.size(); ++s)
-      if (node.outputs[s] != kAbsent && used(node.outputs[s])) return refuse("its second output is used; only the first has a meaning at inference");
-    map_[static_cast<std::size_t>(node.outputs[0])] = inputs[0];
-    network_->aliases.emplace_back(graph_.values[static_cast<std::size_t>(node.outputs[0])].name, inputs[0]);
+  // Output 0 is input 0. Further outputs (a mask) depend on shapes only.
+  Result<void> add_alias(const Node& node, const NodeView& view, const OpInfo& op, ValueId input) {
+    if (node.outputs[0] != kAbsent) {
+      map_[static_cast<std::size_t>(node.outputs[0])] = input;
+      network_->aliases.emplace_back(graph_.values[static_cast<std::size_t>(node.outputs[0])].name, input);
+    }
+    if (std::all_of(node.outputs.begin() + 1, node.outputs.end(), [](ValueId id) { return id == kAbsent; })) return {};
+    BL_TRY(result, op.evaluate(view, std::vector<const Tensor*>(view.inputs.size(), nullptr)));
+    for (std::size_t s = 1; s < node.outputs.size(); ++s) define(node, s, result[s]);
     return {};
-  }
-
-  bool used(ValueId id) const {
-    return std::any_of(graph_.nodes.begin(), graph_.nodes.end(), [&](const Node& n) { return std::count(n.inputs.begin(), n.inputs.end(), id) > 0; }) ||
-           std::count(graph_.outputs.begin(), graph_.outputs.end(), id) > 0;
   }
 
   static bool can_fold(const NodeView& view, const OpInfo& op) {
-    if (std::string_view(op.exact) == "shape") return true;
+    const std::string_view exact = op.exact;
+    if (exact == "shape") return true;
+    if (exact == "values") return view.inputs[0]->constant.has_value();
     for (const auto* in : view.inputs)
       if (in && (!in->constant || !folds(op, in->type))) return false;
-    return std::string_view(op.exact) == "all" || !view.inputs.empty();
+    return exact == "all" || !view.inputs.empty();
   }
 
-  Result<void> fold(const Node& node, const NodeView& view, const OpInfo& op) {
+  // False: the value would not be exact.
+  Result<bool> fold(const Node& node, const NodeView& view, const OpInfo& op) {
     std::vector<const Tensor*> tensors;
     for (const auto* in : view.inputs) tensors.push_back(in && in->constant ? &*in->constant : nullptr);
     BL_TRY(result, op.evaluate(view, tensors));
-    for (std::size_t s = 0; s < node.outputs.size(); ++s) {
-      if (node.outputs[s] == kAbsent) continue;
-      NetworkValue value;
-      value.name = graph_.values[static_cast<std::size_t>(node.outputs[s])].name;
-      set_constant(value, result[s]);
-      map_[static_cast<std::size_t>(node.outputs[s])] = append(std::move(value));
-    }
+    if (std::string_view(op.exact) == "values" && is_floating(result[0].type()) && !same_values(*tensors[0], result[0])) return false;
+    for (std::size_t s = 0; s < node.outputs.size(); ++s) define(node, s, result[s]);
     ++folded_;
-    return {};
+    return true;
+  }
+
+  void define(const Node& node, std::size_t slot, const Tensor& tensor) {
+    if (node.outputs[slot] == kAbsent) return;
+    NetworkValue value;
+    value.name = graph_.values[static_cast<std::size_t>(node.outputs[slot])].name;
+    set_constant(value, tensor);
+    map_[static_cast<std::size_t>(node.outputs[slot])] = append(std::move(value));
   }
 
   // A classifier that ends in (Log)Softmax is explained and verified on what goes into it.

@@ -5,6 +5,7 @@
 // file's conventions about its first dimension never matter.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,6 +38,8 @@ struct NetworkNode {
 struct NetworkOptions {
   // Sizes of free input dimensions by position over all inputs (default 1 each).
   std::vector<std::int64_t> free_dimensions;
+  // Inputs kept at a value, by name: they become constants. (Shapes must not depend on variable inputs.)
+  std::map<std::string, Tensor, std::less<>> fixed;
 };
 
 struct Network {

@@ -1,4 +1,5 @@
-// ONNX files -> Graph. Opsets 7 to 21 and IR versions 3 to 10; newer ones are tried with a note.
+// ONNX files -> Graph. Opsets 7 to 21 and IR versions 3 to 10; other opsets and newer IR versions are tried with a note
+// (an operator that changed before opset 7 is refused when the network is prepared).
 #pragma once
 
 #include <filesystem>
@@ -18,5 +19,10 @@ Result<Graph> load_onnx(const std::filesystem::path& path, const OnnxOptions& op
 // The same from memory; `source` is used in messages, external data is looked up beside `folder` (refused when empty).
 Result<Graph> parse_onnx(std::string_view bytes, const std::string& source, const std::filesystem::path& folder,
                          const OnnxOptions& options = {});
+
+// The element type that ONNX numbers so (1 is float32, 7 int64 ...); nothing for those that are not supported here. The
+// name is for messages.
+std::optional<DataType> onnx_element_type(std::int64_t number);
+std::string onnx_element_type_name(std::int64_t number);
 
 }  // namespace boundlight

@@ -106,9 +106,7 @@ Result<void> Builder::read_versions() {
   if (opsets_.empty()) return bad_input(source, "imports no operator set; export it again");
   if (const auto at = opsets_.find(""); at != opsets_.end()) {
     graph_.opset = at->second;
-    if (graph_.opset < kOldestOpset) {
-      return unsupported(source, "uses opset " + std::to_string(graph_.opset) + ", older than " + std::to_string(kOldestOpset) + "; convert it with onnx.version_converter");
-    }
+    if (graph_.opset < kOldestOpset) graph_.notes.push_back("opset " + std::to_string(graph_.opset) + " is older than " + std::to_string(kOldestOpset) + ", the oldest one known here; trying");
     if (graph_.opset > kNewestOpset) graph_.notes.push_back("opset " + std::to_string(graph_.opset) + " is newer than " + std::to_string(kNewestOpset) + ", the newest one known here; trying");
   }
   return {};

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "boundlight/models/errors.hpp"
+#include "boundlight/models/onnx.hpp"
 #include "boundlight/models/onnx_messages.hpp"
 
 namespace boundlight::onnx_reader {
@@ -279,3 +280,10 @@ Result<Declared> read_declaration(const onnx::ValueInfoProto& info, const std::s
 }
 
 }  // namespace boundlight::onnx_reader
+
+namespace boundlight {
+
+std::optional<DataType> onnx_element_type(std::int64_t number) { return number < 0 || number > 1000 ? std::nullopt : onnx_reader::data_type_of(static_cast<int>(number)); }
+std::string onnx_element_type_name(std::int64_t number) { return number < 0 || number > 1000 ? "number " + std::to_string(number) : onnx_reader::name_of_onnx_type(static_cast<int>(number)); }
+
+}  // namespace boundlight

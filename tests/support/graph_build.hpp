@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "boundlight/bounds/engines/engine.hpp"
+#include "boundlight/bounds/engines/typed_evaluate.hpp"
 #include "boundlight/bounds/ops/op.hpp"
 
 namespace boundlight::test {
@@ -113,30 +114,18 @@ inline std::unique_ptr<Engine> engine_of(std::shared_ptr<const Network> network)
 
 // Every value of the network for one sample (all inputs concatenated), by OpInfo::evaluate.
 inline std::vector<Tensor> reference_values(const Network& network, const std::vector<double>& inputs) {
-  std::vector<Tensor> values(network.values.size());
-  std::size_t at = 0;
-  for (std::size_t v = 0; v < values.size(); ++v)
-    if (network.values[v].constant) values[v] = *network.values[v].constant;
+  std::vector<Tensor> samples;
+  auto from = inputs.begin();
   for (const ValueId id : network.inputs) {
     const auto& v = network.values[static_cast<std::size_t>(id)];
-    const auto from = inputs.begin() + static_cast<std::ptrdiff_t>(at);
-    values[static_cast<std::size_t>(id)] = Tensor::from_doubles(v.type, v.shape, {from, from + v.size});
-    at += static_cast<std::size_t>(v.size);
+    samples.push_back(Tensor::from_doubles(v.type, v.shape, {from, from + v.size}));
+    from += v.size;
   }
-  for (const auto& n : network.nodes) {
-    NodeView view;
-    view.node = &n.node;
-    std::vector<const Tensor*> in;
-    for (const ValueId id : n.node.inputs) {
-      view.inputs.push_back(id == kAbsent ? nullptr : &network.values[static_cast<std::size_t>(id)]);
-      in.push_back(id == kAbsent ? nullptr : &values[static_cast<std::size_t>(id)]);
-    }
-    auto result = n.op->evaluate(view, in);
-    if (!result.ok()) FAIL(result.error().text());
-    for (std::size_t s = 0; s < n.node.outputs.size(); ++s)
-      if (n.node.outputs[s] != kAbsent) values[static_cast<std::size_t>(n.node.outputs[s])] = result.value()[s];
-  }
-  return values;
+  std::vector<ValueId> all(network.values.size());
+  for (std::size_t v = 0; v < all.size(); ++v) all[v] = static_cast<ValueId>(v);
+  auto values = evaluate_typed(network, samples, all);
+  if (!values.ok()) FAIL(values.error().text());
+  return values.value();
 }
 
 inline std::vector<double> reference(const Network& network, const std::vector<double>& inputs) {

@@ -1,6 +1,7 @@
 #include "boundlight/bounds/engines/model.hpp"
 
-#include "boundlight/bounds/ops/makers.hpp"
+#include "boundlight/bounds/engines/constant_node.hpp"
+#include "boundlight/bounds/engines/typed_evaluate.hpp"
 
 namespace boundlight::BL_NS {
 namespace {
@@ -22,9 +23,14 @@ Result<std::unique_ptr<Model<T>>> Model<T>::make(Device& d, const Network& netwo
   for (const NetworkNode& node : network.nodes) {
     const KernelMakers* makers = find_makers(node.node.op);
     if (!makers) return Error{ErrorKind::unsupported, network.place(node.node), "this operator has no kernels for floating-point work"};
+    if (integer_arithmetic(network, node))
+      return Error{ErrorKind::unsupported, network.place(node.node), "computes with variable integers, for which there are exact values only (boundlight run), no gradients or bounds"};
+    const NodeView view = view_of(network, node);
     Result<std::unique_ptr<Kernel<T>>> kernel = [&] {
-      if constexpr (std::is_same_v<T, float>) return makers->make_float(d, view_of(network, node));
-      else return makers->make_double(d, view_of(network, node));
+      // "own": the kernel is made of constants.
+      if (reads_constants_only(view) && std::string_view(node.op->exact) != "own") return make_constant_node<T>(d, view, *makers);
+      if constexpr (std::is_same_v<T, float>) return makers->make_float(d, view);
+      else return makers->make_double(d, view);
     }();
     if (!kernel.ok()) {
       Error error = kernel.error();

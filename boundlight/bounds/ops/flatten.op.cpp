@@ -18,7 +18,7 @@ Result<std::vector<TypedShape>> infer(const NodeView& node) {
 }  // namespace
 
 extern const OpInfo Flatten_op;
-const OpInfo Flatten_op = {"Flatten", "axis:i", infer, typed::moved<infer, moves::in_order>, "all", "yes", "inputs", "exact range", "exact", "exact"};
+const OpInfo Flatten_op = {"Flatten", "axis:i", infer, typed::moved<infer, moves::in_order>, "all", "yes", "inputs", "exact range", "exact", "exact", 1, 1};
 
 }  // namespace boundlight
 #endif

@@ -61,7 +61,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 }  // namespace
 
 extern const OpInfo Gemm_op;
-const OpInfo Gemm_op = {"Gemm", "alpha:f beta:f transA:i transB:i", infer, evaluate, "integers", "yes", "inputs and weights", "enclosure", "exact", "dot products in any order"};
+const OpInfo Gemm_op = {"Gemm", "alpha:f beta:f transA:i transB:i", infer, evaluate, "integers", "yes", "inputs and weights", "enclosure", "exact", "dot products in any order", 2, 3};
 
 }  // namespace boundlight
 #endif

@@ -1,47 +1,49 @@
-// Index tables shared by kernels that gather: uploads, and the reverse of "output e reads element source[e]".
+// Index arithmetic of operators that move elements: constant arguments (axes, starts, repeats ...), strides, walks.
 #pragma once
 
-#include <cstdint>
-#include <vector>
+#include "boundlight/bounds/ops/move_map.hpp"
 
-#include "boundlight/bounds/ops/kernel.hpp"
+namespace boundlight::indices {
 
-namespace boundlight {
+// Input k as integers. It has to be constant: the shapes of a network are fixed before anything is computed. `what` names
+// it in the refusal.
+Result<std::vector<std::int64_t>> integers(const NodeView& node, std::size_t k, std::string_view what);
 
-// For every element of an input, who reads it, as compressed rows: readers of i are list[at[i] .. at[i + 1]).
-struct Readers {
-  std::vector<std::int32_t> at, list;
-  std::int64_t most = 0;
-};
-// source[e] in [0, width); negative: reads nothing.
-inline Readers readers_of(const std::vector<std::int64_t>& source, std::int64_t width) {
-  Readers r;
-  r.at.assign(static_cast<std::size_t>(width) + 1, 0);
-  for (const auto s : source)
-    if (s >= 0) ++r.at[static_cast<std::size_t>(s) + 1];
-  for (std::size_t i = 1; i < r.at.size(); ++i) {
-    r.most = std::max<std::int64_t>(r.most, r.at[i]);
-    r.at[i] += r.at[i - 1];
+// An argument that older operator versions take as an attribute and newer ones as input k; nothing when neither is there.
+Result<std::optional<std::vector<std::int64_t>>> argument(const NodeView& node, const char* attribute, std::size_t k);
+
+// Axes in [-rank, rank) made nonnegative; refuses one that is outside or named twice.
+Result<std::vector<std::int64_t>> axes(const std::vector<std::int64_t>& given, std::size_t rank);
+
+// Elements between neighbours along each axis, in row order.
+std::vector<std::int64_t> strides(const Shape& shape);
+
+// f(at) for every index of `shape`, in row order; at[a] is the position along axis a.
+template <class F>
+void for_each(const Shape& shape, const F& f) {
+  for (const auto d : shape)
+    if (d == 0) return;
+  std::vector<std::int64_t> at(shape.size(), 0);
+  for (bool more = true; more;) {
+    f(at);
+    more = false;
+    for (std::size_t a = shape.size(); a-- > 0;) {
+      if (++at[a] < shape[a]) {
+        more = true;
+        break;
+      }
+      at[a] = 0;
+    }
   }
-  r.list.resize(static_cast<std::size_t>(r.at.back()) + 1);
-  auto next = r.at;
-  for (std::size_t e = 0; e < source.size(); ++e)
-    if (source[e] >= 0) r.list[static_cast<std::size_t>(next[static_cast<std::size_t>(source[e])]++)] = static_cast<std::int32_t>(e);
-  return r;
 }
 
-}  // namespace boundlight
+// base + sum_a stride[a] at[a] for every index `at` of `shape`.
+std::vector<std::int64_t> walk(const Shape& shape, std::int64_t base, const std::vector<std::int64_t>& stride);
 
-namespace boundlight::BL_NS {
+// Output slots[s] element e is input 0's element slots[s][e].
+moves::Move from_first(const std::vector<std::vector<std::int64_t>>& slots);
 
-template <class U>
-Buffer<U> uploaded(Device& d, const std::vector<U>& host) {
-  auto b = d.buffer<U>(static_cast<std::int64_t>(host.size()));
-  d.upload(b.data(), host.data(), b.size());
-  return b;
-}
-inline Buffer<std::int32_t> uploaded_indices(Device& d, const std::vector<std::int64_t>& host) {
-  return uploaded(d, std::vector<std::int32_t>(host.begin(), host.end()));
-}
+// An index in [-size, size) made nonnegative; refuses one outside.
+Result<std::int64_t> wrapped(std::int64_t index, std::int64_t size);
 
-}  // namespace boundlight::BL_NS
+}  // namespace boundlight::indices

@@ -176,3 +176,10 @@ struct KernelMakers {
   extern const KernelMakers name##_makers;                                                              \
   const KernelMakers name##_makers = {#name, &maker<float>, &maker<double>};                            \
   }
+
+// An operator whose value is always folded: it has no kernels, and the networks that engines see have no node of it.
+#define BL_REGISTER_FOLDED(name)                                                                        \
+  namespace boundlight::BL_NS {                                                                         \
+  extern const KernelMakers name##_makers;                                                              \
+  const KernelMakers name##_makers = {#name, nullptr, nullptr};                                         \
+  }

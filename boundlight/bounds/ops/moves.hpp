@@ -19,15 +19,25 @@ class MoveKernel : public LinearKernel<T> {
   const T* offset(int slot) const override { return offsets_.empty() || !offsets_[slot] ? nullptr : offsets_[slot].data(); }
   std::int64_t terms_ahead() const override { return 1; }
   std::int64_t terms_back() const override { return most_readers_; }
-  bool moves_only() const override { return exact_; }
-  double relative_error() const override { return exact_ ? 0 : 2.0 * static_cast<double>(unit_roundoff<T>); }
+  bool moves_only() const override { return relative_ == 0; }
+  double relative_error() const override { return relative_; }
+  void weight_vjp(Device& d, const T* const* in, const T* const* grad_out, T* const* grad_in, std::int64_t batch) const override;
 
  private:
-  struct Table {                  // per slot and input
+  template <class U>
+  static Buffer<U> uploaded(Device& d, const std::vector<U>& host) {
+    auto b = d.template buffer<U>(static_cast<std::int64_t>(host.size()));
+    d.upload(b.data(), host.data(), b.size());
+    return b;
+  }
+  T stored(double value);
+  struct Table {                  // per slot and input, constants included (their gradient)
     Buffer<std::int32_t> readers_at;  // CSR: for input element i, readers [at[i], at[i+1])
     Buffer<std::int32_t> readers;
   };
-  bool identity_ = false, exact_ = true;
+  Table table(Device& d, const std::vector<moves::Source>& sources, std::int32_t k, std::int64_t width);
+  bool identity_ = false;
+  double relative_ = 0;  // of constants that T does not hold
   std::int64_t most_readers_ = 1;
   std::vector<Buffer<std::int32_t>> source_input_, source_element_;  // per slot
   std::vector<Buffer<T>> offsets_;                                   // per slot; null when there are no constants
@@ -49,58 +59,73 @@ MoveKernel<T>::MoveKernel(Device& d, const NodeView& node, const moves::Move& mo
           }()),
       identity_(move.identity) {
   if (identity_) return;
-  const std::size_t slots = this->out_sizes().size(), inputs = this->in_sizes().size();
-  tables_.resize(slots);
-  offsets_.resize(slots);
-  std::vector<std::vector<double>> constants(inputs);
-  for (std::size_t k = 0; k < inputs; ++k)
+  std::vector<std::vector<double>> constants(node.inputs.size());
+  for (std::size_t k = 0; k < constants.size(); ++k)
     if (node.has(k) && node.inputs[k]->constant) constants[k] = node.inputs[k]->constant->to_doubles();
-  for (std::size_t s = 0; s < slots; ++s) {
+  for (std::size_t s = 0; s < this->out_sizes().size(); ++s) {
     const auto& sources = move.outputs[s];
-    std::vector<std::int32_t> from(sources.size()), element(sources.size());
+    std::vector<std::int32_t> from(sources.size(), -1), element(sources.size(), 0);
     std::vector<T> constant(sources.size(), T(0));
     bool any_constant = false;
-    std::vector<std::vector<std::int32_t>> count(inputs);
-    for (std::size_t k = 0; k < inputs; ++k) count[k].assign(static_cast<std::size_t>(this->in_sizes()[k]) + 1, 0);
     for (std::size_t e = 0; e < sources.size(); ++e) {
       const moves::Source src = sources[e];
-      const bool constant_input = src.input >= 0 && this->in_sizes()[static_cast<std::size_t>(src.input)] == 0;
-      if (src.input == moves::kConstant || constant_input) {
-        const double value = constant_input ? constants[static_cast<std::size_t>(src.input)][static_cast<std::size_t>(src.element)] : move.fill;
-        constant[e] = static_cast<T>(value);
-        if (static_cast<double>(constant[e]) != value) exact_ = false;
-        any_constant = any_constant || value != 0;
-        from[e] = -1;
-        element[e] = 0;
-      } else {
+      if (src.input != moves::kConstant && this->in_sizes()[static_cast<std::size_t>(src.input)] != 0) {
         from[e] = src.input;
         element[e] = static_cast<std::int32_t>(src.element);
-        ++count[static_cast<std::size_t>(src.input)][static_cast<std::size_t>(src.element) + 1];
+        continue;
       }
+      const double value = src.input == moves::kConstant ? move.fill : constants[static_cast<std::size_t>(src.input)][static_cast<std::size_t>(src.element)];
+      constant[e] = stored(value);
+      any_constant = any_constant || value != 0;
     }
-    const auto upload = [&](const auto& host) {
-      auto b = d.buffer<std::remove_cvref_t<decltype(host[0])>>(static_cast<std::int64_t>(host.size()));
-      d.upload(b.data(), host.data(), b.size());
-      return b;
-    };
-    source_input_.push_back(upload(from));
-    source_element_.push_back(upload(element));
-    if (any_constant) offsets_[s] = upload(constant);
-    tables_[s].resize(inputs);
-    for (std::size_t k = 0; k < inputs; ++k) {
-      if (this->in_sizes()[k] == 0) continue;
-      auto& at = count[k];
-      for (std::size_t i = 1; i < at.size(); ++i) {
-        most_readers_ = std::max<std::int64_t>(most_readers_, at[i]);
-        at[i] += at[i - 1];
-      }
-      std::vector<std::int32_t> readers(static_cast<std::size_t>(at.back()) + 1), next(at.begin(), at.end());
-      for (std::size_t e = 0; e < sources.size(); ++e)
-        if (from[e] == static_cast<std::int32_t>(k)) readers[static_cast<std::size_t>(next[static_cast<std::size_t>(element[e])]++)] = static_cast<std::int32_t>(e);
-      tables_[s][k].readers_at = upload(at);
-      tables_[s][k].readers = upload(readers);
-    }
+    source_input_.push_back(uploaded(d, from));
+    source_element_.push_back(uploaded(d, element));
+    offsets_.push_back(any_constant ? uploaded(d, constant) : Buffer<T>());
+    tables_.emplace_back();
+    for (std::size_t k = 0; k < node.inputs.size(); ++k) tables_.back().push_back(table(d, sources, static_cast<std::int32_t>(k), node.has(k) ? node.size(k) : 0));
   }
+}
+
+// A constant in T; remembers what that loses: a relative error only where the result is normal.
+template <class T>
+T MoveKernel<T>::stored(double value) {
+  const T near = static_cast<T>(value), size = near < 0 ? -near : near;
+  if (static_cast<double>(near) == value) return near;
+  const bool normal = size >= smallest_normal<T> && size <= std::numeric_limits<T>::max();
+  relative_ = normal ? std::max(relative_, 2.0 * static_cast<double>(unit_roundoff<T>)) : std::numeric_limits<double>::infinity();
+  return near;
+}
+
+// Which output elements read each of the `width` elements of input k.
+template <class T>
+typename MoveKernel<T>::Table MoveKernel<T>::table(Device& d, const std::vector<moves::Source>& sources, std::int32_t k, std::int64_t width) {
+  std::vector<std::int32_t> at(static_cast<std::size_t>(width) + 1, 0);
+  for (const auto& s : sources)
+    if (s.input == k) ++at[static_cast<std::size_t>(s.element) + 1];
+  for (std::size_t i = 1; i < at.size(); ++i) {
+    most_readers_ = std::max<std::int64_t>(most_readers_, at[i]);
+    at[i] += at[i - 1];
+  }
+  std::vector<std::int32_t> readers(static_cast<std::size_t>(at.back()) + 1, 0), next(at.begin(), at.end());
+  for (std::size_t e = 0; e < sources.size(); ++e)
+    if (sources[e].input == k) readers[static_cast<std::size_t>(next[static_cast<std::size_t>(sources[e].element)]++)] = static_cast<std::int32_t>(e);
+  return {uploaded(d, at), uploaded(d, readers)};
+}
+
+template <class T>
+void MoveKernel<T>::weight_vjp(Device& d, const T* const*, const T* const* grad_out, T* const* grad_in, std::int64_t batch) const {
+  for (std::size_t s = 0; s < tables_.size(); ++s)
+    for (std::size_t k = 0; k < tables_[s].size(); ++k) {
+      if (!grad_in[k] || !grad_out[s] || this->in_sizes()[k] != 0) continue;
+      const std::int32_t *at = tables_[s][k].readers_at.data(), *readers = tables_[s][k].readers.data();
+      const std::int64_t size = this->out_sizes()[s];
+      const T* g = grad_out[s];
+      T* to = grad_in[k];
+      d.map(tables_[s][k].readers_at.size() - 1, [=] BL_HD(std::int64_t i) {
+        for (std::int64_t b = 0; b < batch; ++b)
+          for (std::int32_t p = at[i]; p < at[i + 1]; ++p) to[i] += g[b * size + readers[p]];
+      });
+    }
 }
 
 template <class T>

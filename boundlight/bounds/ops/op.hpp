@@ -57,9 +57,17 @@ struct OpInfo {
   Result<std::vector<TypedShape>> (*infer)(const NodeView&);
   // Concrete value for every element type the operator has in the standard, on the host. Used for folding (where exact),
   // for integer and boolean parts of a graph, and by the conformance tests. float16 and bfloat16 compute in float and
-  // round once.
+  // round once. The view's inputs are constants with these values (but for "shape" and "alias").
   Result<std::vector<Tensor>> (*evaluate)(const NodeView&, std::span<const Tensor* const> inputs);
-  // Folding by `evaluate` is exact for: "all" element types (moves data), "integers" (and booleans), or "none".
+  // Where folding by `evaluate` is exact in real arithmetic, given constant inputs:
+  //   "all"       always: elements are moved or compared, never rounded
+  //   "integers"  integer and boolean elements
+  //   "values"    where the result has the same values as input 0 (further inputs give a type), or is not floating
+  //   "own"       integers; floating constants are left to the kernel, which is made with them and encloses
+  //   "shape"     always, even of variable inputs (null in `evaluate`): the value follows from their shapes
+  //   "alias"     output 0 is input 0 and the node disappears; further outputs follow from shapes
+  //   "none"      never
+  // A node of constants that is not folded is enclosed by its own kernel (engines/constant_node.hpp).
   const char* exact;
   // Shown by `boundlight ops`, with the reason where a verb is absent ("no: ...").
   const char* value;
@@ -69,6 +77,11 @@ struct OpInfo {
   // The binary32 evaluations that float32_any_order covers, with their error ("exact", "one rounding", "within 8 u ...").
   // Null or "no: <reason>": none; a graph with such an operator has bounds in `real` semantics only.
   const char* deployed = nullptr;
+  // How many inputs a node has: the first `least` are there, the rest may be left out. prepare() checks it, so that infer,
+  // evaluate and the kernels need not.
+  int least = 1, most = 1 << 20;
+  // The oldest opset with this meaning, as far as it was checked; nodes of older ones are refused.
+  int oldest = 7;
 };
 
 // Whether float32_any_order covers the operator.

@@ -14,7 +14,7 @@
 // Soundness rests on low and high alone; slopes may be anything. Outputs that read an infinite entry keep slopes 0.
 #pragma once
 
-#include "boundlight/bounds/ops/indices.hpp"
+#include "boundlight/bounds/ops/readers.hpp"
 #include "boundlight/core/interval.hpp"
 
 namespace boundlight {

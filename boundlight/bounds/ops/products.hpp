@@ -6,7 +6,7 @@
 // Their slopes are ends of boxes, so nothing rounds but the intercepts and the rows themselves.
 #pragma once
 
-#include "boundlight/bounds/ops/indices.hpp"
+#include "boundlight/bounds/ops/readers.hpp"
 #include "boundlight/bounds/ops/linear.hpp"
 #include "boundlight/bounds/ops/weights.hpp"
 

@@ -13,7 +13,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 }  // namespace
 
 extern const OpInfo Relu_op;
-const OpInfo Relu_op = {"Relu", "", typed::same_as_input, evaluate, "none", "yes", "yes", "exact range", "planes", "exact"};
+const OpInfo Relu_op = {"Relu", "", typed::same_as_input, evaluate, "none", "yes", "yes", "exact range", "planes", "exact", 1, 1};
 
 }  // namespace boundlight
 #endif

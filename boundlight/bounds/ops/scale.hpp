@@ -1,7 +1,7 @@
 // ScaleKernel: y[e] = w[e] x[source(e)] + b[e], one variable input: Mul and Div by constants, BatchNormalization.
 #pragma once
 
-#include "boundlight/bounds/ops/indices.hpp"
+#include "boundlight/bounds/ops/readers.hpp"
 #include "boundlight/bounds/ops/linear.hpp"
 #include "boundlight/bounds/ops/weights.hpp"
 

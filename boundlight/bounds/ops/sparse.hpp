@@ -2,7 +2,7 @@
 // axes, interpolation. The host states the terms (SparseTerms); values, rows, gradients and charges follow.
 #pragma once
 
-#include "boundlight/bounds/ops/indices.hpp"
+#include "boundlight/bounds/ops/readers.hpp"
 #include "boundlight/bounds/ops/linear.hpp"
 #include "boundlight/bounds/ops/weights.hpp"
 

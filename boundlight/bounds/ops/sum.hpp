@@ -1,7 +1,7 @@
 // SumKernel: y = sum_k s_k x_k + w with numpy broadcasting and signs s_k = +-1; constants become w. Add, Sub, Sum, Neg.
 #pragma once
 
-#include "boundlight/bounds/ops/indices.hpp"
+#include "boundlight/bounds/ops/readers.hpp"
 #include "boundlight/bounds/ops/linear.hpp"
 #include "boundlight/bounds/ops/typed.hpp"
 #include "boundlight/bounds/ops/weights.hpp"

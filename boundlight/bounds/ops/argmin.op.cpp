@@ -1,0 +1,17 @@
+// ArgMin: the position of the smallest element along an axis, the first or (select_last_index) the last of equals.
+#include "boundlight/bounds/ops/arg_extreme.hpp"
+
+#ifdef BL_ONCE
+namespace boundlight {
+namespace {
+
+Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tensor* const> in) { return typed::arg_extreme_value(node, *in[0], false); }
+
+}  // namespace
+
+extern const OpInfo ArgMin_op;
+const OpInfo ArgMin_op = {"ArgMin", "axis:i keepdims:i select_last_index:i", typed::arg_extreme_shape, evaluate, "all", "yes", "zero", "hull of the possible positions", "no: piecewise constant", "exact", 1, 1};
+
+}  // namespace boundlight
+#endif
+BL_REGISTER_ARG(ArgMin, false)
