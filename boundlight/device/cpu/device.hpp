@@ -1,9 +1,6 @@
 // The cpu back end: TBB over fixed blocks, BLAS (one thread per task) for gemm. Interface: device/device.hpp.
 #pragma once
 
-#include <tbb/blocked_range.h>
-#include <tbb/parallel_for.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -13,6 +10,7 @@
 #include "boundlight/core/rounding.hpp"
 #include "boundlight/device/buffer.hpp"
 #include "boundlight/device/cpu/gemm.hpp"
+#include "boundlight/device/cpu/parallel.hpp"
 #include "boundlight/device/cpu/simd.hpp"
 
 namespace boundlight::BL_NS {
@@ -176,13 +174,12 @@ class Device {
       return;
     }
     const std::int64_t count = (n + block - 1) / block;
+    const auto run = [&](std::int64_t i) { body(i * block, std::min(n, (i + 1) * block)); };
     if (device_cpu::OneThread::here()) {
-      for (std::int64_t i = 0; i < count; ++i) body(i * block, std::min(n, (i + 1) * block));
+      for (std::int64_t i = 0; i < count; ++i) run(i);
       return;
     }
-    tbb::parallel_for(tbb::blocked_range<std::int64_t>(0, count, 1), [&](const tbb::blocked_range<std::int64_t>& range) {
-      for (std::int64_t i = range.begin(); i < range.end(); ++i) body(i * block, std::min(n, (i + 1) * block));
-    });
+    device_cpu::parallel(count, &run, [](const void* at, std::int64_t i) { (*static_cast<const decltype(run)*>(at))(i); });
   }
 
   device::Pool pool_{device::host_source()};
