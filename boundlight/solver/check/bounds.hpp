@@ -1,16 +1,8 @@
 // The checker's arithmetic: boxes of all tensors of a model over an input box, and linear lower bounds by backward
-// substitution. Restates the rules of the engine without sharing code with it.
-//
-// Rows run backward with coefficients A on the current tensor z, whose box [l, u] is known; m = max(|l|, |u|). The stored
-// A is taken as exact; what rounding lost is charged to the row's constant (any order of summation, Jeannerod and Rump
-// 2013; n u -> gamma_n covers fused multiply-adds):
-//   affine z = W y + w    A' = fl(A W): gamma_k |A| (|W| m) + k eta |m|_1, k = most terms of a column; A w into the constant
-//   activation            s z + t above or below z = f(y) on the box, s free, t computed outward for s: u |A s| m
-//   joins, splits         fl(A + A'): u |A + A'| m
-//   constants             all products are summed as inner products: gamma per step of the step's |terms|
-// With T = Rational rows are exact and nothing is charged; boxes and planes stay outward doubles.
+// substitution (pass.hpp). Restates the rules of the engine without sharing code with it.
 #pragma once
 
+#include <cmath>
 #include <memory>
 #include <vector>
 
@@ -20,21 +12,26 @@
 
 namespace boundlight::check {
 
-// lower_slope y + lower_shift <= f(y) <= upper_slope y + upper_shift for y in [l, u].
-struct Plane {
-  double lower_slope = 0, lower_shift = 0, upper_slope = 0, upper_shift = 0;
-};
-// Relu and sigmoid; `slopes` as in certificate.hpp (already times slope_unit), null or NaN: default rule.
-Plane plane_of(const Op& op, double l, double u, const double* slopes);
+inline double magnitude(const Box& b, std::size_t i) { return std::max(std::fabs(b.lower[i]), std::fabs(b.upper[i])); }
 
-// What holds on one region: boxes, and what follows from them per op.
+// For one output of an activation over the box of its inputs y (one, or a window of them):
+// sum lower_k y_k + lower_shift <= f(y) <= sum upper_k y_k + upper_shift.
+struct Plane {
+  std::vector<double> lower, upper;
+  double lower_shift = 0, upper_shift = 0;
+};
+
+// The plane of output o; `sign` of a split on its input (+1, -1, 0: none); slopes as in certificate.hpp, times
+// slope_unit, null or NaN: default rule. Opaque outputs have no inputs: box is their own.
+void plane_of(const Op& op, std::size_t o, const Box& box, const double* slopes, int sign, Plane& plane);
+
+// What holds on one region: boxes, and what follows from them per affine op and output o.
 struct Boxes {
-  std::vector<Box> of;                       // per tensor
-  std::vector<std::vector<Plane>> planes;    // per relu and sigmoid op: default planes
-  std::vector<std::vector<double>> charge;   // per affine op and output o: what |A_o| = 1 costs
-  std::vector<std::vector<double>> open;     // the part of it that is not the checker's own rounding
-  std::vector<double> tiny;                  // per affine op: underflow
-  bool empty = false;                        // two sound bounds exclude each other: the region holds no point
+  std::vector<Box> of;                      // per tensor
+  std::vector<std::vector<double>> charge;  // what |A_o| = 1 costs in double
+  std::vector<std::vector<double>> open;    // the part of it that is not the checker's own rounding
+  std::vector<double> tiny;                 // per op: underflow
+  bool empty = false;                       // sound bounds exclude each other: the region holds no point
 };
 
 struct Split {
@@ -70,7 +67,7 @@ class Propagation {
   // Section null: interval only. Throws Refusal.
   std::shared_ptr<const Boxes> boxes(const Box& input, const Boxes* parent, const std::vector<Split>& splits, const Bounds* section) const;
 
-  // At most any number of rows; they are taken eight at a time.
+  // T: double or Rational.
   template <class T> std::vector<LinearForm<T>> backward(const Boxes& boxes, const std::vector<Row<T>>& rows) const;
 
   // base with the tables of `set` over it. Throws Refusal.
@@ -79,17 +76,16 @@ class Propagation {
   // The tensor of a name of the certificate; throws Refusal when there is none, or when it has no element `neuron`.
   int tensor(std::uint32_t name, std::uint32_t neuron = 0) const;
 
-  std::vector<std::string> trusted;  // operators that were believed
+  std::vector<std::string> trusted;  // what was believed
 
  private:
-  void forward(const Op& op, int index, Boxes& b) const;
-  void forward_affine(const Op& op, int index, Boxes& b) const;
+  void forward(const Op& op, Boxes& b) const;
+  void forward_affine(const Op& op, std::size_t index, Boxes& b) const;
   void narrow(const BackwardStep& step, Boxes& b) const;
 
   const Model& model_;
   const Certificate& certificate_;
-  std::vector<Box> believed_;      // per tensor; empty where not
-  std::vector<BackwardStep> default_steps_;
+  std::vector<Box> believed_;  // per tensor; empty where not
 };
 
 // The least value of a . x + b over the box, rounded down. The rational one uses the exact ends of `region` where the box

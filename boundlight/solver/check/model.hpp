@@ -1,7 +1,5 @@
 // The checker's own reading of an ONNX model: every node is brought into one of a few forms, each with one rule
 // (bounds.hpp). Nothing is folded: an affine node stays one affine form with the numbers of the file.
-//
-// Trusted: the generated protobuf message classes, the C++ library, this file.
 #pragma once
 
 #include <cstdint>
@@ -23,15 +21,14 @@ struct Refusal : std::runtime_error {
 struct Sparse {
   std::vector<std::uint32_t> start{0}, index;
   std::vector<double> value;
-  [[nodiscard]] std::size_t rows() const { return start.size() - 1; }
-  void add(std::size_t i, double w) { index.push_back(static_cast<std::uint32_t>(i)); value.push_back(w); }
+  void add(std::int64_t i, double w) { index.push_back(static_cast<std::uint32_t>(i)), value.push_back(w); }
   void end_row() { start.push_back(static_cast<std::uint32_t>(index.size())); }
 };
 
 struct Part {
-  int input = 0;       // tensor
-  Sparse by_output;    // W: a row per output element
-  Sparse by_input;     // its transpose
+  int input = 0;                     // tensor
+  Sparse by_output;                  // W: a row per output element
+  Sparse by_input;                   // its transpose
   std::uint32_t longest_column = 0;  // most terms of a row of by_input
 };
 
@@ -48,18 +45,18 @@ struct Op {
   int output = 0;
   int input = -1;      // relu, sigmoid, max_pool
   std::string place;   // "node conv1 (Conv)", for messages
-  std::string name;    // of the ONNX node's output value: how slopes refer to it
 
   std::vector<Part> parts;
   std::vector<double> bias, bias_error;
   double relative = 0;
-  // float32-any-order: one deployed element is a sum of its terms with float_extra further roundings. A negative number:
-  // data is only moved. has_float_rule false: the deployed evaluation is not covered.
+  // float32-any-order: a deployed element is a sum of its terms with float_extra further roundings; negative: data is only
+  // moved. has_float_rule false: the deployed evaluation is not covered.
   int float_extra = 1;
   bool has_float_rule = true;
-  double slope_unit = 1;   // a stored slope t means t * slope_unit (sigmoid)
-  std::size_t window = 0;  // max_pool: kernel size; taps[o * window + k] is an input element or -1
-  std::vector<std::int64_t> taps;
+  std::size_t numbers = 0;         // stored slopes per neuron of the output; t means t * slope_unit
+  double slope_unit = 1;
+  std::size_t window = 0;          // max_pool: kernel size
+  std::vector<std::int64_t> taps;  // max_pool: input element under tap k of output o at [o * window + k], or -1
 };
 
 struct Tensor {
@@ -69,13 +66,13 @@ struct Tensor {
 
 struct Model {
   std::vector<Tensor> tensors;
-  std::vector<Op> ops;                  // topological; op i computes a tensor that no earlier op reads
-  int input = 0, output = 0;            // tensors
-  std::map<std::string, int> tensor_of; // ONNX value name -> tensor; values that only reshape another share its tensor
-  std::map<std::string, int> op_of;     // activation's output value name -> op
+  std::vector<Op> ops;                   // topological
+  int input = 0, output = 0;             // tensors
+  std::map<std::string, int> tensor_of;  // ONNX value name -> tensor; values that only reshape another share its tensor
+  std::map<std::string, int> op_of;      // activation's output value name -> op
 };
 
-// Throws Refusal. Batch and other free leading dimensions are read as 1.
+// Throws Refusal. A free leading dimension is read as 1.
 Model read_model(std::string_view onnx_bytes);
 
 }  // namespace boundlight::check

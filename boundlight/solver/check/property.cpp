@@ -246,6 +246,7 @@ Requirement read_requirement(std::string_view text) {
     if (v != (v < kOutputs ? static_cast<std::int64_t>(r.inputs) : kOutputs + static_cast<std::int64_t>(r.outputs))) throw Refusal("property", "variables are not numbered from 0 without gaps");
     ++(v < kOutputs ? r.inputs : r.outputs);
   }
+  if (r.inputs == 0 || r.outputs == 0 || parser.atoms.empty()) throw Refusal("property", "declares no inputs or no outputs, or asserts nothing");
   std::map<Clause, std::size_t> regions;
   for (const Clause& clause : clauses) {
     Disjunct d;

@@ -1,0 +1,144 @@
+#include <algorithm>
+#include <limits>
+
+#include "boundlight/core/interval.hpp"
+#include "boundlight/solver/check/bounds.hpp"
+
+namespace boundlight::check {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+// 1 / (1 + exp(-x)); glibc's exp errs by less than 1 ulp, 4 are allowed.
+Interval sigmoid(double x) {
+  const double e = std::exp(-std::fabs(x));
+  const Interval power = widened(e, e + smallest_normal<double>, 4), positive(std::max(0.0, power.lo - smallest_normal<double>), power.hi);
+  const Interval small = positive / (Interval(1) + positive), value = x < 0 ? small : Interval(1) - small;
+  return {std::max(0.0, value.lo), std::min(1.0, value.hi)};
+}
+
+// The slope of the lower convex hull of the sigmoid over [l, u] at its middle, where a line below the function leaves the
+// least area; only a choice, needs no care.
+double hull_slope(double l, double u) {
+  const auto f = [](double x) { return 1 / (1 + std::exp(-x)); };
+  const auto slope = [&](double x) { return f(x) * f(-x); };
+  const double middle = l + (u - l) / 2, chord = u - l > 1e-6 ? (f(u) - f(l)) / (u - l) : slope(middle);
+  if (u <= 0) return slope(middle);
+  const auto above = [&](double d) { return slope(d) * (u - d) >= f(u) - f(d); };
+  if (l >= 0 || above(l)) return chord;
+  double low = l, high = 0;
+  for (int i = 0; i < 40; ++i) (above((low + high) / 2) ? high : low) = (low + high) / 2;
+  return slope(std::min(high, middle));
+}
+
+// The least (lower) or greatest value of sigmoid(x) - s x over [l, u], outward: at an end, or where sigmoid' = s: at -z
+// (least) or z (greatest) with p (1 - p) = s, p = sigmoid(z) = (1 + sqrt(1 - 4 s)) / 2.
+double sigmoid_shift(double l, double u, double s, bool lower) {
+  const Interval at_l = sigmoid(l) - Interval(s) * Interval(l), at_u = sigmoid(u) - Interval(s) * Interval(u);
+  const double best = lower ? std::min(at_l.lo, at_u.lo) : std::max(at_l.hi, at_u.hi);
+  if (s <= 0 || s >= 0.25) return best;
+  const Interval square = Interval(1) - Interval(4) * Interval(s);
+  const Interval root(next_down(std::sqrt(std::max(0.0, square.lo))), next_up(std::sqrt(square.hi)));
+  const Interval p = (Interval(1) + root) / Interval(2), q = Interval(s) / p, odds = p / q;
+  const Interval z = widened(std::log(odds.lo), std::log(odds.hi), 4);
+  if ((lower ? -z.hi : z.lo) > u || (lower ? -z.lo : z.hi) < l) return best;
+  return lower ? std::min(best, (q + Interval(s) * z).lo) : std::max(best, (p - Interval(s) * z).hi);
+}
+
+void sigmoid_plane(double l, double u, const double* slopes, Plane& p) {
+  p.lower_shift = 0;
+  p.upper_shift = 1;
+  if (!std::isfinite(l) || !std::isfinite(u)) return;
+  p.lower[0] = std::clamp(slopes ? slopes[0] : hull_slope(l, u), 0.0, 0.25);
+  p.upper[0] = std::clamp(slopes ? slopes[1] : hull_slope(-u, -l), 0.0, 0.25);
+  p.lower_shift = sigmoid_shift(l, u, p.lower[0], true);
+  p.upper_shift = sigmoid_shift(l, u, p.upper[0], false);
+}
+
+void relu_plane(double l, double u, const double* slopes, Plane& p) {
+  p.lower[0] = p.upper[0] = l >= 0;
+  if (l >= 0 || u <= 0) return;
+  p.lower[0] = slopes ? slopes[0] : u > -l;
+  p.upper_shift = kInfinity;
+  if (!std::isfinite(l) || !std::isfinite(u)) return;
+  const double s = u / (u - l);
+  p.upper[0] = std::isfinite(s) ? std::clamp(s, 0.0, 1.0) : 0;
+  p.upper_shift = std::max({0.0, mul_up(-l, p.upper[0]), mul_up(sub_up(1.0, p.upper[0]), u)});  // at 0, at l, at u
+}
+
+void window_plane(const Op& op, const std::int64_t* taps, const Box& box, const double* slopes, Plane& p) {
+  std::size_t best = op.window;
+  double lower = -kInfinity, upper = -kInfinity, others = -kInfinity;  // greatest ends: of all, of all, of all but the best
+  for (std::size_t k = 0; k < op.window; ++k) {
+    if (taps[k] < 0) continue;
+    if (best == op.window || box.lower[taps[k]] > lower) best = k;
+    lower = std::max(lower, box.lower[taps[k]]);
+    upper = std::max(upper, box.upper[taps[k]]);
+  }
+  for (std::size_t k = 0; k < op.window; ++k)
+    if (taps[k] >= 0 && k != best) others = std::max(others, box.upper[taps[k]]);
+  if (!slopes) {
+    p.lower[best] = 1;
+    p.upper[best] = lower >= others;
+    p.upper_shift = lower >= others ? 0 : upper;
+    return;
+  }
+  // below: sum a_k y_k <= (sum a) max y, so the constant is the least of (1 - sum a) max y;
+  // above: max_k [(1 - s_k) u_k + s_k l_k] - sum s_j l_j, attained where y_k is the maximum.
+  Interval total(0), floor(0);
+  double ceiling = -kInfinity;
+  for (std::size_t k = 0; k < op.window; ++k) {
+    if (taps[k] < 0) continue;
+    p.lower[k] = slopes[k];
+    p.upper[k] = slopes[op.window + k];
+    const Interval s(p.upper[k]), l(box.lower[taps[k]]), u(box.upper[taps[k]]);
+    total = total + Interval(p.lower[k]);
+    floor = floor + s * l;
+    ceiling = std::max(ceiling, ((Interval(1) - s) * u + s * l).hi);
+  }
+  p.lower_shift = ((Interval(1) - total) * Interval(lower, upper)).lo;
+  p.upper_shift = sub_up(ceiling, floor.lo);
+}
+
+}  // namespace
+
+void plane_of(const Op& op, std::size_t o, const Box& box, const double* slopes, int sign, Plane& p) {
+  const std::size_t inputs = op.form == Form::max_pool ? op.window : op.form == Form::opaque ? 0 : 1;
+  p.lower.assign(inputs, 0);
+  p.upper.assign(inputs, 0);
+  p.lower_shift = p.upper_shift = 0;
+  if (op.form == Form::opaque) {
+    p.lower_shift = box.lower[o];
+    p.upper_shift = box.upper[o];
+    return;
+  }
+  if (slopes && std::isnan(slopes[0])) slopes = nullptr;
+  if (op.form == Form::max_pool) return window_plane(op, &op.taps[o * op.window], box, slopes, p);
+  const double l = sign > 0 ? std::max(0.0, box.lower[o]) : box.lower[o], u = sign < 0 ? std::min(0.0, box.upper[o]) : box.upper[o];
+  if (!(l <= u)) return;  // the split leaves no point: any plane holds
+  if (op.form == Form::relu) relu_plane(l, u, slopes, p);
+  else sigmoid_plane(l, u, slopes, p);
+}
+
+void Propagation::forward(const Op& op, Boxes& b) const {
+  Box& box = b.of[op.output];
+  if (op.form == Form::opaque) {
+    if (!believed_[op.output].lower.empty()) box = believed_[op.output];
+    return;
+  }
+  const Box& in = b.of[op.input];
+  for (std::size_t o = 0; o < box.lower.size(); ++o) {
+    if (op.form == Form::relu) box.lower[o] = std::max(0.0, in.lower[o]), box.upper[o] = std::max(0.0, in.upper[o]);
+    if (op.form == Form::sigmoid) box.lower[o] = sigmoid(in.lower[o]).lo, box.upper[o] = sigmoid(in.upper[o]).hi;
+    if (op.form != Form::max_pool) continue;
+    box.upper[o] = -kInfinity;  // as the lower end is
+    for (std::size_t k = 0; k < op.window; ++k) {
+      const std::int64_t at = op.taps[o * op.window + k];
+      if (at < 0) continue;
+      box.lower[o] = std::max(box.lower[o], in.lower[at]);
+      box.upper[o] = std::max(box.upper[o], in.upper[at]);
+    }
+  }
+}
+
+}  // namespace boundlight::check
