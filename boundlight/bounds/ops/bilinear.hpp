@@ -35,7 +35,7 @@ class BilinearRelaxation : public Relaxation<T> {
       const T *l = box.lower, *u = box.upper;
       const std::int64_t width = size;
       double* const sums[1] = {cost0_.data()};
-      d.template sum_rows<1>(batch, width, [=] BL_HD(std::int64_t r, std::int64_t j, auto sum) {
+      d.template sum_rows<1>(batch, width, [=] BL_HD(std::int64_t r, std::int64_t j, Sums sum) {
         sum.add(0, eta * fmax(fabs(static_cast<double>(l[r * width + j])), fabs(static_cast<double>(u[r * width + j]))));
       }, sums);
     }
@@ -46,7 +46,7 @@ class BilinearRelaxation : public Relaxation<T> {
     const ProductIndex at = at_;
     const std::int32_t* box = accounts.box;
     double* const sums[2] = {accounts.bias, accounts.charge};
-    d.template sum_rows<2>(rows.rows, at.out, [=] BL_HD(std::int64_t r, std::int64_t j, auto sum) {
+    d.template sum_rows<2>(rows.rows, at.out, [=] BL_HD(std::int64_t r, std::int64_t j, Sums sum) {
       const auto x = static_cast<double>(r0[r * at.out + j]);
       const std::int64_t e = box[r] * at.out + j;
       sum.add(0, x * static_cast<double>(x >= 0 ? low[e] : high[e]));

@@ -38,28 +38,12 @@ class ConstantsRelaxation : public Relaxation<T> {
     const bool sound = sound_;
     double *bias = accounts.bias, *charge = accounts.charge;
     double* const sums[2] = {bias, charge};
-    d.template sum_rows<2>(rows.rows, width, [=] BL_HD(std::int64_t row, std::int64_t j, auto sum) {
+    d.template sum_rows<2>(rows.rows, width, [=] BL_HD(std::int64_t row, std::int64_t j, Sums sum) {
       const auto x = static_cast<double>(a[row * width + j]);
       sum.add(0, x * m[j]);
       if (sound && x != 0) sum.add(1, fabs(x) * (r[j] + dot * fabs(m[j])));
     }, sums);
     if (sound) d.map(rows.rows, [=] BL_HD(std::int64_t row) { charge[row] += fabs(bias[row]) * 3e-16; });
-  }
-
-  bool carry(Device& d, std::int64_t batch, std::int64_t inputs, const double*, const PlaneView<T>*, PlaneArrays<T>* out) const override {
-    PlaneArrays<T>& to = out[0];
-    for (Buffer<T>* b : {&to.lower, &to.upper}) {
-      *b = d.template buffer<T>(batch * inputs * size_);
-      d.fill(b->data(), T(0), b->size());
-    }
-    for (Buffer<double>* b : {&to.lower_offset, &to.upper_offset, &to.lower_error, &to.upper_error}) *b = d.template buffer<double>(batch * size_);
-    for (std::int64_t b = 0; b < batch; ++b) {
-      d.copy(to.lower_offset.data() + b * size_, middle_.data(), size_);
-      d.copy(to.upper_offset.data() + b * size_, middle_.data(), size_);
-      d.copy(to.lower_error.data() + b * size_, radius_.data(), size_);
-      d.copy(to.upper_error.data() + b * size_, radius_.data(), size_);
-    }
-    return true;
   }
 
  private:

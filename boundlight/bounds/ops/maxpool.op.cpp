@@ -101,7 +101,7 @@ class PositionRelaxation : public Relaxation<T> {
     const std::int64_t size = outputs_;
     const double last = last_, share = gamma_up<double>(size + 3);
     double* const sums[2] = {accounts.bias, accounts.charge};
-    d.template sum_rows<2>(rows.rows, size, [=] BL_HD(std::int64_t r, std::int64_t j, auto sum) {
+    d.template sum_rows<2>(rows.rows, size, [=] BL_HD(std::int64_t r, std::int64_t j, Sums sum) {
       const auto x = static_cast<double>(a[r * size + j]);
       if (x >= 0) return;  // at least x * 0
       sum.add(0, x * last);

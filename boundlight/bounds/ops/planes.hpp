@@ -193,7 +193,7 @@ class EntryRelaxation : public Relaxation<T> {
     const std::int64_t total = entries.total();
     const double eta = static_cast<double>(smallest_normal<T>) * static_cast<double>(entries.most_readers());
     double* const sums[1] = {cost0_.data()};
-    d.template sum_rows<1>(batch, total, [=] BL_HD(std::int64_t b, std::int64_t j, auto sum) {
+    d.template sum_rows<1>(batch, total, [=] BL_HD(std::int64_t b, std::int64_t j, Sums sum) {
       sum.add(0, eta * fmax(fabs(static_cast<double>(l[b * total + j])), fabs(static_cast<double>(u[b * total + j]))));
     }, sums);
   }
@@ -203,7 +203,7 @@ class EntryRelaxation : public Relaxation<T> {
     const std::int64_t size = entries_.outputs(), count = entries_.count();
     const std::int32_t* box = accounts.box;
     double* const sums[2] = {accounts.bias, accounts.charge};
-    d.template sum_rows<2>(rows.rows, size, [=] BL_HD(std::int64_t r, std::int64_t j, auto sum) {
+    d.template sum_rows<2>(rows.rows, size, [=] BL_HD(std::int64_t r, std::int64_t j, Sums sum) {
       const auto x = static_cast<double>(a[r * size + j]);
       const std::int64_t e = box[r] * size + j;
       sum.add(0, x * static_cast<double>(x >= 0 ? low[e] : high[e]));

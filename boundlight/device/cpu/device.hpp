@@ -138,10 +138,11 @@ class Device {
   template <class Task>
   static void tasks(std::int64_t n, const Task& task) {
     if (n == 1) return task(std::int64_t{0});
-    tbb::parallel_for(std::int64_t{0}, n, [&](std::int64_t i) {
+    const auto run = [&](std::int64_t i) {
       const device_cpu::OneThread alone;
       task(i);
-    });
+    };
+    device_cpu::parallel(n, &run, [](const void* at, std::int64_t i) { (*static_cast<const decltype(run)*>(at))(i); });
   }
 
   template <class T> void upload(T* to, const T* from, std::int64_t n) { copy(to, from, n); }
