@@ -79,4 +79,9 @@ Result<void> write_file(const std::filesystem::path& path, std::string_view byte
   return {};
 }
 
+std::uint64_t physical_memory() {
+  const long pages = ::sysconf(_SC_PHYS_PAGES), size = ::sysconf(_SC_PAGESIZE);
+  return pages > 0 && size > 0 ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(size) : 0;
+}
+
 }  // namespace boundlight

@@ -18,6 +18,9 @@ Result<std::string> read_file(const std::filesystem::path& path, std::uint64_t m
 // Writes beside `path` and renames over it, so that a reader sees the old file or the new one and never a part.
 Result<void> write_file(const std::filesystem::path& path, std::string_view bytes);
 
+// Bytes of memory of this machine; 0 when the system does not say.
+std::uint64_t physical_memory();
+
 // Lower-case hexadecimal SHA-256 (FIPS 180-4).
 std::string sha256_hex(std::string_view bytes);
 

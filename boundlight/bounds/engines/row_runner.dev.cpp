@@ -1,9 +1,9 @@
 #include "boundlight/bounds/engines/row_runner.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <mutex>
+
+#include "boundlight/core/files.hpp"
 
 namespace boundlight::BL_NS {
 namespace {
@@ -16,8 +16,8 @@ constexpr double kCopies = 4;                 // blocks of rows alive at once: b
 }  // namespace
 
 std::uint64_t default_memory() {
-  const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-  return pages > 0 && size > 0 ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(size) / 2 : std::uint64_t{1} << 30;
+  const std::uint64_t all = physical_memory();
+  return all > 0 ? all / 2 : std::uint64_t{1} << 30;
 }
 
 template <class T>

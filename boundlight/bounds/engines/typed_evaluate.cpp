@@ -66,6 +66,11 @@ Result<std::vector<Tensor>> evaluate_typed(const Network& network, std::span<con
 bool integer_arithmetic(const Network& network, const NetworkNode& node) {
   const std::string_view exact = node.op->exact;
   if (exact == "all" || exact == "values") return false;
+  // Positions found in floating numbers (MaxPool) are no arithmetic on integers.
+  if (std::none_of(node.node.inputs.begin(), node.node.inputs.end(), [&](ValueId id) {
+        return id != kAbsent && is_integer(network.values[static_cast<std::size_t>(id)].type);
+      }))
+    return false;
   return std::any_of(node.node.outputs.begin(), node.node.outputs.end(), [&](ValueId id) {
     return id != kAbsent && is_integer(network.values[static_cast<std::size_t>(id)].type);
   });
