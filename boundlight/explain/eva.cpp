@@ -71,6 +71,9 @@ Result<EvaMap> eva(Engine& engine, const EvaQuestion& question, const EvaOptions
   BL_TRY(logits, eva_parts::logits_at(engine, question.x));
   map.logits = std::move(logits);
   map.label = question.label >= 0 ? question.label : std::max_element(map.logits.begin(), map.logits.end()) - map.logits.begin();
+  const auto predicted = std::max_element(map.logits.begin(), map.logits.end()) - map.logits.begin();
+  if (predicted != map.label)
+    map.notes.push_back("class " + std::to_string(map.label) + " is not the predicted class (" + std::to_string(predicted) + "): its overlap at the image itself is not below 0");
   if (question.target == map.label) return bad("the target class " + std::to_string(question.target) + " is the explained class itself");
   const eva_parts::Rivals rivals = eva_parts::rivals_of(static_cast<std::int64_t>(map.logits.size()), map.label, question.target);
   watch.lap("evaluate");

@@ -22,7 +22,6 @@ enum class EvaTier : std::uint8_t {
   shared,   // one set of planes on B, read off for every cell
   refined,  // intermediate boxes and final rows per cell, by rank updates of B's planes
   full,     // everything recomputed per cell
-  alpha,    // refined, with lower slopes optimised on B
 };
 enum class Overlap : std::uint8_t {
   margin,    // bound f_k - f_c itself
@@ -42,7 +41,7 @@ struct EvaQuestion {
 };
 
 struct EvaOptions {
-  EvaTier tier = EvaTier::alpha;
+  EvaTier tier = EvaTier::refined;
   Overlap overlap = Overlap::margin;
   Estimate estimate = Estimate::attained;
   BoundOptions bounds;      // method, precision, semantics, slopes, memory, stop

@@ -20,6 +20,7 @@ struct UnaryCase {
   double low, high;           // domain of moderate values
   std::vector<double> kinks;  // where f or f' is not smooth, and inflection points
   bool planes = true;         // strictly tighter than the interval somewhere
+  std::map<std::string, std::string> texts = {};
 };
 
 constexpr double kAll = 4e38;
@@ -41,6 +42,40 @@ std::vector<UnaryCase> unary_cases() {
     const Big a(low), b(high);
     cases.push_back({"Clip", {{"min", low}, {"max", high}}, [=](const Big& x) { const Big y = x < a ? a : x; return y > b ? b : y; }, -kAll, kAll, {low, std::min(high, 1e30), 0}, low < high});
   }
+  const auto staircase = [&](const char* op, auto step) { cases.push_back({op, {}, step, -1e6, 1e6, {-1, -0.5, 0, 0.5, 1, 1.5}}); };
+  staircase("Ceil", [](const Big& x) { return Big(ceil(x)); });
+  staircase("Floor", [](const Big& x) { return Big(floor(x)); });
+  staircase("Round", [](const Big& x) {
+    const Big down = floor(x), rest = x - down;
+    if (rest != Big(0.5)) return rest < Big(0.5) ? down : Big(down + 1);
+    return floor(Big(down / 2)) * 2 == down ? down : Big(down + 1);  // half to even
+  });
+  cases.push_back({"Sign", {}, [](const Big& x) { return Big(x < 0 ? -1 : x > 0 ? 1 : 0); }, -kAll, kAll, {0}});
+  cases.push_back({"Exp", {}, [](const Big& x) { return Big(exp(x)); }, -600, 600, {0}});
+  cases.push_back({"Log", {}, [](const Big& x) { return Big(log(x)); }, 1e-30, kAll, {1}});
+  cases.push_back({"Sqrt", {}, [](const Big& x) { return Big(sqrt(x)); }, 0, kAll, {1}});
+  cases.push_back({"Reciprocal", {}, [](const Big& x) { return Big(1 / x); }, 1e-30, 1e30, {1}});
+  cases.push_back({"Reciprocal", {}, [](const Big& x) { return Big(1 / x); }, -1e30, -1e-30, {-1}});
+  cases.push_back({"Sin", {}, [](const Big& x) { return Big(sin(x)); }, -1e4, 1e4, {0, 1.5707963267948966, 3.141592653589793, -1.5707963267948966}});
+  cases.push_back({"Cos", {}, [](const Big& x) { return Big(cos(x)); }, -1e4, 1e4, {0, 1.5707963267948966, 3.141592653589793, -3.141592653589793}});
+  cases.push_back({"Erf", {}, [](const Big& x) { return Big(erf(x)); }, -30, 30, {0}});
+  cases.push_back({"Softsign", {}, [](const Big& x) { return Big(x / (1 + abs(x))); }, -kAll, kAll, {0}});
+  cases.push_back({"Softplus", {}, [](const Big& x) { return x > 300 ? Big(x + exp(-x)) : Big(log1p(exp(x))); }, -600, kAll, {0}});
+  const auto cut = [](const Big& x) { return x < 0 ? Big(0) : x > 1 ? Big(1) : x; };
+  cases.push_back({"HardSigmoid", {{"alpha", 0.25}, {"beta", 0.5}}, [=](const Big& x) { return cut(x / 4 + Big(0.5)); }, -kAll, kAll, {-2, 2, 0}});
+  cases.push_back({"HardSwish", {}, [=](const Big& x) { return Big(x * cut((x + 3) / 6)); }, -1e30, 1e30, {-3, -1.5, 0, 3}});
+  cases.push_back({"ThresholdedRelu", {{"alpha", 0.75}}, [](const Big& x) { return x > Big(0.75) ? x : Big(0); }, -kAll, kAll, {0.75, 0}});
+  for (const double a : {1.0, 0.5, 2.0}) {
+    const Big alpha(a);
+    cases.push_back({"Elu", {{"alpha", a}}, [=](const Big& x) { return x < 0 ? Big(alpha * expm1(x)) : x; }, -1e4, kAll, {0}});
+    cases.push_back({"Celu", {{"alpha", a}}, [=](const Big& x) { return x < 0 ? Big(alpha * expm1(x / alpha)) : x; }, -1e3, kAll, {0}});
+  }
+  cases.push_back({"Selu", {{"alpha", 1.5}, {"gamma", 1.25}}, [](const Big& x) { return Big(Big(1.25) * (x < 0 ? Big(Big(1.5) * expm1(x)) : x)); }, -1e4, 1e30, {0}});
+  const Big root = sqrt(Big(2));
+  cases.push_back({"Gelu", {}, [=](const Big& x) { return Big(x / 2 * erfc(-x / root)); }, -30, 30, {0, -0.7517915, 1.4142135, -1.4142135}});
+  const Big pi = 4 * atan(Big(1)), inner = sqrt(2 / pi), cubic("0.044715");
+  cases.push_back({"Gelu", {}, [=](const Big& x) { return Big(x / 2 * (1 + tanh(inner * (x + cubic * x * x * x)))); }, -30, 30, {0, -0.7524614, 1.4185, -1.4185}, true,
+                   {{"approximate", "tanh"}}});
   return cases;
 }
 
@@ -50,6 +85,7 @@ struct OneNode {
     node.op = c.op;
     node.version = 10;
     for (const auto& [name, value] : c.parameters) node.attributes[name] = value;
+    for (const auto& [name, value] : c.texts) node.attributes[name] = value;
     in.shape = out.shape = {1};
     in.size = out.size = 1;
     view.node = &node;

@@ -6,6 +6,7 @@
 
 #include "boundlight/apps/cli/inputs.hpp"
 #include "boundlight/bounds/engines/engine.hpp"
+#include "boundlight/bounds/engines/typed_evaluate.hpp"
 
 namespace boundlight::cli {
 namespace {
@@ -28,6 +29,29 @@ void print_top(const std::string& name, const double* v, std::int64_t n, int top
     std::printf("  %-24s %.9g\n", class_name(labels, order[static_cast<std::size_t>(i)]).c_str(), v[order[static_cast<std::size_t>(i)]]);
 }
 
+// By the engine, or in the graph's own element types where it needs them (integers, 16-bit floats).
+Result<std::vector<std::vector<double>>> values_of(const std::shared_ptr<const Network>& network, const LoadedInputs& inputs, const std::vector<ValueId>& wanted, const Options& o) {
+  if (!needs_typed_values(*network)) {
+    BL_TRY(engine, make_engine(network, o.device));
+    return engine->evaluate(inputs.values, inputs.batch, wanted, o.precision == "double" ? Precision::dual : Precision::single);
+  }
+  std::vector<std::vector<double>> values(wanted.size());
+  for (std::int64_t b = 0; b < inputs.batch; ++b) {
+    std::vector<Tensor> tensors;
+    for (std::size_t k = 0; k < network->inputs.size(); ++k) {
+      const auto& value = network->values[static_cast<std::size_t>(network->inputs[k])];
+      const auto from = inputs.values.begin() + b * network->input_size() + network->input_offset(k);
+      tensors.push_back(Tensor::from_doubles(value.type, value.shape, std::vector<double>(from, from + value.size)));
+    }
+    BL_TRY(found, evaluate_typed(*network, tensors, wanted));
+    for (std::size_t k = 0; k < wanted.size(); ++k) {
+      const auto numbers = found[k].to_doubles();
+      values[k].insert(values[k].end(), numbers.begin(), numbers.end());
+    }
+  }
+  return values;
+}
+
 Result<int> run(const Options& o) {
   const Output output(o.json);
   BL_TRY(network, load_network(o.input.model, output));
@@ -38,8 +62,7 @@ Result<int> run(const Options& o) {
     wanted.push_back(id);
   }
   if (wanted.empty()) wanted = network->outputs;
-  BL_TRY(engine, make_engine(network, o.device));
-  BL_TRY(values, engine->evaluate(inputs.values, inputs.batch, wanted, o.precision == "double" ? Precision::dual : Precision::single));
+  BL_TRY(values, values_of(network, inputs, wanted, o));
   Json list = Json::array();
   for (std::size_t k = 0; k < wanted.size(); ++k) {
     const auto& value = network->values[static_cast<std::size_t>(wanted[k])];

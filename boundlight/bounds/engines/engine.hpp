@@ -26,7 +26,7 @@ enum class Precision : std::uint8_t {
   automatic,  // intermediate bounds in float, the rows asked for in double
 };
 
-enum class Method : std::uint8_t { interval, forward, crown, combined, alpha };
+enum class Method : std::uint8_t { interval, forward, crown, combined };
 
 struct BoundOptions {
   Method method = Method::crown;
@@ -36,8 +36,6 @@ struct BoundOptions {
   bool sound = true;             // false: measure the price of soundness; results are no bounds
   std::uint32_t without_charges = 0;  // bits of Charge left out (planted errors of tests); results are no bounds
   bool planes = false;           // also return input planes of every form
-  int alpha_steps = 20;          // method alpha
-  double alpha_rate = 0.25;
   std::uint64_t memory = 0;      // bytes for rows in flight; 0: half of the machine's
   bool intermediate_by_interval = false;  // crown rows only for the forms asked for
   StopToken stop;

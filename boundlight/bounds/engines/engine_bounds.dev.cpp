@@ -3,6 +3,7 @@
 
 #include "boundlight/bounds/engines/bounder.hpp"
 #include "boundlight/bounds/engines/engine_impl.hpp"
+#include "boundlight/bounds/ops/op.hpp"
 
 namespace boundlight::BL_NS {
 namespace {
@@ -34,6 +35,11 @@ Result<ValueBoxes> EngineImpl::boxes(const Regions& regions, const BoundOptions&
 // A precision whose kernels are not needed is not made: their weights take memory.
 Result<EngineImpl::Models> EngineImpl::models_for(const BoundOptions& options) {
   Models m;
+  if (options.semantics == Semantics::float32_any_order)
+    for (const NetworkNode& node : network_->nodes)
+      if (!covers_deployment(*node.op))
+        return Error{ErrorKind::unsupported, network_->place(node.node),
+                     "no float32 evaluation of this operator is covered; ask for --semantics real"};
   const bool rows = options.method != Method::interval && !options.intermediate_by_interval;
   if (options.precision == Precision::single || (options.precision == Precision::automatic && rows)) {
     BL_TRY(made, model<float>());

@@ -81,7 +81,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 
 extern const OpInfo AveragePool_op;
 const OpInfo AveragePool_op = {"AveragePool", "kernel_shape:I strides:I pads:I dilations:I auto_pad:s ceil_mode:i count_include_pad:i", infer, evaluate, "none",
-                               "yes", "inputs", "enclosure", "exact"};
+                               "yes", "inputs", "enclosure", "exact", "sums in any order"};
 
 }  // namespace boundlight
 #endif

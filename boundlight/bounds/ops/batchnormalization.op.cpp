@@ -46,7 +46,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 
 extern const OpInfo BatchNormalization_op;
 const OpInfo BatchNormalization_op = {"BatchNormalization", "epsilon:f momentum:f training_mode:i spatial:i", infer, evaluate, "none",
-                                      "yes (inference)", "inputs and weights", "enclosure", "exact"};
+                                      "yes (inference)", "inputs and weights", "enclosure", "exact", "its formula in any order"};
 
 }  // namespace boundlight
 #endif

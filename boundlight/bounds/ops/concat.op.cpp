@@ -50,7 +50,7 @@ Result<Move> concat(const NodeView& node) {
 }  // namespace moves
 
 extern const OpInfo Concat_op;
-const OpInfo Concat_op = {"Concat", "axis:i", infer, typed::moved<infer, moves::concat>, "all", "yes", "inputs and weights", "exact range", "exact"};
+const OpInfo Concat_op = {"Concat", "axis:i", infer, typed::moved<infer, moves::concat>, "all", "yes", "inputs and weights", "exact range", "exact", "exact"};
 
 }  // namespace boundlight
 #endif

@@ -32,7 +32,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 }  // namespace
 
 extern const OpInfo GlobalAveragePool_op;
-const OpInfo GlobalAveragePool_op = {"GlobalAveragePool", "", infer, evaluate, "none", "yes", "inputs", "enclosure", "exact"};
+const OpInfo GlobalAveragePool_op = {"GlobalAveragePool", "", infer, evaluate, "none", "yes", "inputs", "enclosure", "exact", "sums in any order", 1, 1, 1};
 
 }  // namespace boundlight
 #endif

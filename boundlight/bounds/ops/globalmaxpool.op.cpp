@@ -32,7 +32,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 }  // namespace
 
 extern const OpInfo GlobalMaxPool_op;
-const OpInfo GlobalMaxPool_op = {"GlobalMaxPool", "", infer, evaluate, "none", "yes", "yes", "exact range", "planes"};
+const OpInfo GlobalMaxPool_op = {"GlobalMaxPool", "", infer, evaluate, "none", "yes", "yes", "exact range", "planes", "exact", 1, 1, 1};
 
 }  // namespace boundlight
 #endif

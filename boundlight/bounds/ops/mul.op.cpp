@@ -14,7 +14,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView&, std::span<const Tensor* co
 }  // namespace
 
 extern const OpInfo Mul_op;
-const OpInfo Mul_op = {"Mul", "", typed::broadcast_of_inputs, evaluate, "integers", "yes", "inputs and weights", "enclosure", "planes"};
+const OpInfo Mul_op = {"Mul", "", typed::broadcast_of_inputs, evaluate, "integers", "yes", "inputs and weights", "enclosure", "planes", "one rounding"};
 
 }  // namespace boundlight
 #endif
