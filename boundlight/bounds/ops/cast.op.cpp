@@ -21,7 +21,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 }  // namespace
 
 extern const OpInfo Cast_op;
-const OpInfo Cast_op = {"Cast", "to:i saturate:i", infer, evaluate, "values", "yes", "inputs; to integers: zero", "exact range", "exact; to integers: no: piecewise constant", nullptr, 1, 1};
+const OpInfo Cast_op = {"Cast", "to:i saturate:i", infer, evaluate, "values", "yes", "inputs; to integers: zero", "exact range", "exact; to integers: no: piecewise constant", "one rounding", 1, 1};
 
 }  // namespace boundlight
 #endif

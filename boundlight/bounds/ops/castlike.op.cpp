@@ -14,7 +14,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 }  // namespace
 
 extern const OpInfo CastLike_op;
-const OpInfo CastLike_op = {"CastLike", "saturate:i", infer, evaluate, "values", "yes", "inputs; to integers: zero", "exact range", "exact; to integers: no: piecewise constant", nullptr, 2, 2};
+const OpInfo CastLike_op = {"CastLike", "saturate:i", infer, evaluate, "values", "yes", "inputs; to integers: zero", "exact range", "exact; to integers: no: piecewise constant", "one rounding", 2, 2};
 
 }  // namespace boundlight
 #endif

@@ -16,7 +16,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 }  // namespace
 
 extern const OpInfo Elu_op;
-const OpInfo Elu_op = {"Elu", "alpha:f", typed::like_input<typed::Kinds::floating>, evaluate, "none", "yes", "yes", "enclosure", "planes", "within 8 u |alpha|"};
+const OpInfo Elu_op = {"Elu", "alpha:f", typed::like_input<typed::Kinds::floating>, evaluate, "none", "yes", "yes", "enclosure", "planes", "within 8 u |alpha|", 1, 1, 6};
 
 }  // namespace boundlight
 #endif

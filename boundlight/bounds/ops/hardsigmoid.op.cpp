@@ -26,7 +26,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 
 extern const OpInfo HardSigmoid_op;
 const OpInfo HardSigmoid_op = {"HardSigmoid", "alpha:f beta:f", typed::like_input<typed::Kinds::floating>, evaluate, "none", "yes", "yes", "enclosure", "planes",
-                               "within 4 u (1 + |beta|)"};
+                               "within 4 u (1 + |beta|)", 1, 1, 6};
 
 }  // namespace boundlight
 #endif

@@ -25,7 +25,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 
 extern const OpInfo Selu_op;
 const OpInfo Selu_op = {"Selu", "alpha:f gamma:f", typed::like_input<typed::Kinds::floating>, evaluate, "none", "yes", "yes", "enclosure", "planes",
-                        "within 12 u gamma max(|alpha|, |x|)"};
+                        "within 12 u gamma max(|alpha|, |x|)", 1, 1, 6};
 
 }  // namespace boundlight
 #endif

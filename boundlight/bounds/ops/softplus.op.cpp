@@ -16,7 +16,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView&, std::span<const Tensor* co
 }  // namespace
 
 extern const OpInfo Softplus_op;
-const OpInfo Softplus_op = {"Softplus", "", typed::like_input<typed::Kinds::floating>, evaluate, "none", "yes", "yes", "enclosure", "planes", "within 8 u max(|y|, 1)"};
+const OpInfo Softplus_op = {"Softplus", "", typed::like_input<typed::Kinds::floating>, evaluate, "none", "yes", "yes", "enclosure", "planes", "within 8 u max(|y|, 1)", 1, 1, 1};
 
 }  // namespace boundlight
 #endif

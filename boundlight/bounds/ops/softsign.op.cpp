@@ -15,7 +15,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView&, std::span<const Tensor* co
 }  // namespace
 
 extern const OpInfo Softsign_op;
-const OpInfo Softsign_op = {"Softsign", "", typed::like_input<typed::Kinds::floating>, evaluate, "none", "yes", "yes", "enclosure", "planes", "within 4 u of the result"};
+const OpInfo Softsign_op = {"Softsign", "", typed::like_input<typed::Kinds::floating>, evaluate, "none", "yes", "yes", "enclosure", "planes", "within 4 u of the result", 1, 1, 1};
 
 }  // namespace boundlight
 #endif
