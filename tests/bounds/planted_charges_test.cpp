@@ -184,3 +184,54 @@ TEST_CASE("the interval charge left out is caught by points in affine networks")
   };
   CHECK(caught(make, Charge::interval, 60) > 0);
 }
+
+TEST_CASE("the join charge left out is caught where two copies of an input meet") {
+  // y = [flatten(x), relu(x)] with x > 0: both rows reach x without another rounding, the form is (a + b) x.
+  Graph g;
+  g.source = "join";
+  g.opset = 13;
+  const auto value = [&](const char* name, Shape shape) {
+    Value v;
+    v.name = name;
+    v.type = DataType::float32;
+    v.shape = std::move(shape);
+    g.values.push_back(std::move(v));
+    return static_cast<ValueId>(g.values.size() - 1);
+  };
+  const ValueId x = value("x", {1, 1}), copy = value("copy", {1, 1}), on = value("on", {1, 1}), y = value("y", {1, 2});
+  const auto node = [&](const char* op, std::vector<ValueId> in, ValueId out) {
+    Node n;
+    n.name = n.op = op;
+    n.version = 13;
+    n.inputs = std::move(in);
+    n.outputs = {out};
+    return n;
+  };
+  g.nodes = {node("Flatten", {x}, copy), node("Relu", {x}, on), node("Concat", {copy, on}, y)};
+  g.nodes[2].attributes["axis"] = std::int64_t{1};
+  g.inputs = {x};
+  g.outputs = {y};
+  auto engine = make_engine(network_of(g));
+  REQUIRE(engine.ok());
+  std::mt19937_64 random(3);
+  int wrong = 0;
+  for (int i = 0; i < 60; ++i) {
+    Forms forms;
+    forms.value = (*engine)->network().outputs[0];
+    forms.rows = 1;
+    forms.coefficient = {as_float(normal(random)), as_float(1000 * normal(random))};
+    const double at = as_float(1 + std::fabs(normal(random)));
+    const Rational truth = (exact(forms.coefficient[0]) + exact(forms.coefficient[1])) * exact(at);
+    BoundOptions options;
+    options.precision = Precision::single;
+    const auto holds = [&] {
+      const auto b = (*engine)->bound(box_of({at}, {at}), forms, options);
+      REQUIRE(b.ok());
+      return exact(b.value().lower[0]) <= truth && exact(b.value().upper[0]) >= truth;
+    };
+    CHECK(holds());
+    options.without_charges = static_cast<std::uint32_t>(Charge::join);
+    wrong += holds() ? 0 : 1;
+  }
+  CHECK(wrong > 0);
+}

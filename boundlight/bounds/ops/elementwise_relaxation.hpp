@@ -107,13 +107,12 @@ Buffer<double> underflow_cost(Device& d, BoxView<T> in, std::int64_t batch, std:
 
 // The values that rows' planes take at points: y = slope x + offset, the plane picked by the sign of the row's entry.
 template <class T>
-void follow_planes(Device& d, const RowBlock<T>& rows, const std::int32_t* box, const SubstitutionPlanes<T>& p, const T* x, T* y) {
-  const std::int64_t size = rows.width;
+void follow_planes(Device& d, const RowBlock<T>& rows, std::int64_t size, const std::int32_t* box, const SubstitutionPlanes<T>& p, const T* x, T* y) {
   const T *a = rows.a.data(), *own = rows.slopes.at;
   const std::int32_t* line = rows.slopes.line;
   d.map_rows(rows.rows, size, [=] BL_HD(std::int64_t r, std::int64_t j) {
     const std::int64_t e = box[r] * size + j, i = r * size + j;
-    const bool up = a[i] >= T(0);
+    const bool up = !a || a[i] >= T(0);  // without rows: a linear function, whose planes are one
     T slope = up ? p.lower_slope[e] : p.upper_slope[e];
     if (up && p.free[e]) slope = own ? own[(line ? line[r] : r) * size + j] : slope;
     y[i] = slope * x[i] + (up ? p.lower_offset[e] : p.upper_offset[e]);
@@ -184,7 +183,7 @@ class ElementwiseRelaxation : public Relaxation<T> {
 
   bool follow(Device& d, int, const RowBlock<T>& a, const std::int32_t* box, const T* const* in, T* out) const override {
     if (a.windowed) return false;
-    follow_planes(d, a, box, table_.view(), in[0], out);
+    follow_planes(d, a, size_, box, table_.view(), in[0], out);
     return true;
   }
 
