@@ -21,10 +21,10 @@ struct RowSpan {
 template <class T>
 struct SubstitutionPlanes {
   const T *lower_slope = nullptr, *lower_offset = nullptr, *upper_slope = nullptr, *upper_offset = nullptr, *cost = nullptr;
-  // Other lower slopes for elements with free[e] != 0: per row ([rows][segments * length]) or per companion element.
+  // Other lower slopes for elements with free[e] != 0: row r takes line own_row[r] (null: r) of [..][segments * length].
   const std::uint8_t* free = nullptr;
   const T* own_slope = nullptr;
-  bool own_per_row = false;
+  const std::int32_t* own_row = nullptr;
 };
 
 }  // namespace boundlight

@@ -23,7 +23,8 @@ const std::vector<Setting> kSettings = {
     {Method::crown, Precision::dual, Semantics::real},               {Method::crown, Precision::automatic, Semantics::real},
     {Method::crown, Precision::automatic, Semantics::float32_any_order}, {Method::forward, Precision::single, Semantics::real},
     {Method::forward, Precision::dual, Semantics::real},             {Method::combined, Precision::single, Semantics::real},
-    {Method::combined, Precision::automatic, Semantics::float32_any_order},
+    {Method::combined, Precision::automatic, Semantics::float32_any_order}, {Method::alpha, Precision::single, Semantics::real},
+    {Method::alpha, Precision::automatic, Semantics::real},
 };
 
 std::string text(const Setting& s) {
@@ -80,6 +81,7 @@ TEST_CASE("bounds of small ReLU networks contain the exact range, whatever the m
       options.method = s.method;
       options.precision = s.precision;
       options.semantics = s.semantics;
+      options.alpha_steps = 5;
       auto found = engine->bound(box_of(c.lower, c.upper), forms, options);
       REQUIRE(found.ok());
       const BoundResult& b = found.value();

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "boundlight/bounds/engines/forward_pass.hpp"
+#include "boundlight/bounds/engines/slope_search.hpp"
 
 namespace boundlight::BL_NS {
 namespace {
@@ -33,15 +34,6 @@ void check_regions(const Network& network, const Regions& r) {
     demand(h.box >= 0 && h.box < r.batch, "Regions: a half-space names box " + std::to_string(h.box));
     need(h.normal, static_cast<std::size_t>(network.input_size()), "a half-space's normal (input size)");
   }
-}
-
-void check_forms(const Network& network, const Forms& f, std::int64_t batch) {
-  demand(f.value >= 0 && static_cast<std::size_t>(f.value) < network.values.size(), "Forms: no such value");
-  const NetworkValue& v = network.values[static_cast<std::size_t>(f.value)];
-  demand(!v.constant, "Forms: value " + v.name + " is a constant");
-  const std::int64_t rows = f.per_region ? f.rows * batch : f.rows;
-  demand(static_cast<std::int64_t>(f.coefficient.size()) == rows * v.size, "Forms: coefficient needs rows x value size numbers");
-  demand(f.constant.empty() || static_cast<std::int64_t>(f.constant.size()) == rows, "Forms: constant needs one number per row");
 }
 
 void append(BoundResult& to, const BoundResult& from) {
@@ -75,6 +67,15 @@ ValueBoxes some_boxes(const Network& network, const ValueBoxes* boxes, std::int6
 }
 
 }  // namespace
+
+void check_forms(const Network& network, const Forms& f, std::int64_t batch) {
+  demand(f.value >= 0 && static_cast<std::size_t>(f.value) < network.values.size(), "Forms: no such value");
+  const NetworkValue& v = network.values[static_cast<std::size_t>(f.value)];
+  demand(!v.constant, "Forms: value " + v.name + " is a constant");
+  const std::int64_t rows = f.per_region ? f.rows * batch : f.rows;
+  demand(static_cast<std::int64_t>(f.coefficient.size()) == rows * v.size, "Forms: coefficient needs rows x value size numbers");
+  demand(f.constant.empty() || static_cast<std::int64_t>(f.constant.size()) == rows, "Forms: constant needs one number per row");
+}
 
 Regions some_regions(const Network& network, const Regions& regions, std::int64_t from, std::int64_t to) {
   Regions some = regions;
@@ -177,18 +178,40 @@ RowJob<T> job_of(const Network& network, std::int64_t batch, const Forms& forms,
 template RowJob<float> job_of(const Network&, std::int64_t, const Forms&, const BoundSettings&, Device&, BoxView<float>);
 template RowJob<double> job_of(const Network&, std::int64_t, const Forms&, const BoundSettings&, Device&, BoxView<double>);
 
+namespace {
+
+// Where row `row` of a job made by job_of stands in the result.
+struct Place {
+  bool low;
+  std::size_t at;
+};
+Place place_of(const Forms& forms, std::size_t row) {
+  const auto rows = static_cast<std::size_t>(forms.rows);
+  const std::size_t signs = (forms.want_lower ? 1U : 0U) + (forms.want_upper ? 1U : 0U);
+  return {forms.want_lower && row / rows % signs == 0, row / (rows * signs) * rows + row % rows};
+}
+
+}  // namespace
+
+template <class T>
+void take_rows(const Forms& forms, const RowResult<T>& found, BoundResult& result) {
+  for (std::size_t row = 0; row < found.lower.size(); ++row) {
+    const auto [low, at] = place_of(forms, row);
+    const double bound = low ? found.lower[row] : -found.lower[row];
+    if (!(low ? bound > result.lower[at] : bound < result.upper[at])) continue;
+    (low ? result.lower : result.upper)[at] = bound;
+    result.charge[at] = std::max(result.charge[at], found.charge[row]);
+  }
+}
+template void take_rows(const Forms&, const RowResult<float>&, BoundResult&);
+template void take_rows(const Forms&, const RowResult<double>&, BoundResult&);
+
 template <class T>
 void bound_rows(BoxBuilder<T>& builder, const Forms& forms, const BoundOptions& options, RowJob<T>&& job, BoundResult& result) {
   const Network& network = builder.context().model.network();
   Device& d = builder.context().model.device();
   const auto rows = static_cast<std::size_t>(forms.rows), inputs = static_cast<std::size_t>(network.input_size());
   const auto total = static_cast<std::size_t>(result.batch) * rows;
-  const std::size_t signs = (forms.want_lower ? 1U : 0U) + (forms.want_upper ? 1U : 0U);
-  // Row of the job -> (is it a lower bound, its place in the result).
-  const auto place = [&](std::size_t row) {
-    const std::size_t b = row / (rows * signs), s = row / rows % signs;
-    return std::pair<bool, std::size_t>{forms.want_lower && s == 0, b * rows + row % rows};
-  };
   job.planes = options.planes && !job.producer_only;
   if (job.planes) {
     if (forms.want_lower) result.lower_plane.assign(total * inputs, 0.0), result.lower_offset.assign(total, -kInfinity);
@@ -200,26 +223,18 @@ void bound_rows(BoxBuilder<T>& builder, const Forms& forms, const BoundOptions& 
         std::vector<T> host(static_cast<std::size_t>(chunk.plane[k].rows) * width);
         d.download(host.data(), chunk.plane[k].a.data(), static_cast<std::int64_t>(host.size()));
         for (std::size_t r = 0; r < static_cast<std::size_t>(chunk.plane[k].rows); ++r) {
-          const auto [low, to] = place(first + r);
+          const auto [low, to] = place_of(forms, first + r);
           auto& plane = low ? result.lower_plane : result.upper_plane;
           for (std::size_t j = 0; j < width; ++j) plane[to * inputs + at + j] = (low ? 1.0 : -1.0) * static_cast<double>(host[r * width + j]);
         }
       }
-      for (std::size_t r = 0; r < chunk.offset.size(); ++r) {
-        const auto [low, to] = place(first + r);
+      for (std::size_t r = 0; r < chunk.offset.size(); ++r) {  // no row is dropped: all want their best bound
+        const auto [low, to] = place_of(forms, first + r);
         (low ? result.lower_offset : result.upper_offset)[to] = low ? chunk.offset[r] : -chunk.offset[r];
       }
     };
   }
-  const auto found = builder.run(job);
-  for (std::size_t row = 0; row < found.lower.size(); ++row) {
-    const auto [low, at] = place(row);
-    const double bound = low ? found.lower[row] : -found.lower[row];
-    if (low ? bound > result.lower[at] : bound < result.upper[at]) {
-      (low ? result.lower : result.upper)[at] = bound;
-      result.charge[at] = std::max(result.charge[at], found.charge[row]);
-    }
-  }
+  take_rows(forms, builder.run(job), result);
 }
 template void bound_rows(BoxBuilder<float>&, const Forms&, const BoundOptions&, RowJob<float>&&, BoundResult&);
 template void bound_rows(BoxBuilder<double>&, const Forms&, const BoundOptions&, RowJob<double>&&, BoundResult&);
@@ -233,15 +248,15 @@ void Bounder::build_single(Stage<T>& stage, const Regions& regions, const std::v
 
 // Exact intervals in double, rows for the other boxes in float, everything handed on in double.
 void Bounder::build_automatic(Stage<double>& stage, const Regions& regions, const std::vector<ValueId>& values) {
-  BoxBuilder<double> first(*dual_, regions, options_, known_, nullptr, stage.report);
-  first.build(values, BoxBuilder<double>::Effort::exact_only);
-  BoxBuilder<float> middle(*single_, regions, options_, known_, &first.boxes(), stage.report);
-  middle.build(values, BoxBuilder<float>::Effort::rows);
-  BoxArrays<double> boxes = converted<double>(d_, network_, middle.boxes());
+  stage.exact = std::make_unique<BoxBuilder<double>>(*dual_, regions, options_, known_, nullptr, stage.report);
+  stage.exact->build(values, BoxBuilder<double>::Effort::exact_only);
+  const BoxArrays<double>& exact = stage.exact->boxes();
+  stage.middle = std::make_unique<BoxBuilder<float>>(*single_, regions, options_, known_, &exact, stage.report);
+  stage.middle->build(values, BoxBuilder<float>::Effort::rows);
+  BoxArrays<double> boxes = converted<double>(d_, network_, stage.middle->boxes());
   for (std::size_t v = 0; v < boxes.lower.size(); ++v) {
-    if (!first.boxes().lower[v]) continue;
-    const std::int64_t n = boxes.batch * network_.values[v].size;
-    intersect_boxes(d_, boxes.lower[v].data(), boxes.upper[v].data(), first.boxes().lower[v].data(), first.boxes().upper[v].data(), n);
+    if (!exact.lower[v]) continue;
+    intersect_boxes(d_, boxes.lower[v].data(), boxes.upper[v].data(), exact.lower[v].data(), exact.upper[v].data(), boxes.batch * network_.values[v].size);
   }
   stage.builder = std::make_unique<BoxBuilder<double>>(*dual_, regions, options_, known_, nullptr, stage.report);
   stage.builder->adopt(std::move(boxes));
@@ -269,8 +284,36 @@ BoundResult Bounder::bound_as(const Regions& regions, const Forms& forms) {
   job.producer_only = options_.method == Method::interval;
   bound_rows(*stage.builder, forms, options_, std::move(job), result);
   if (options_.method == Method::combined) combine_as(stage, regions, forms, result);
+  if (options_.method == Method::alpha && options_.alpha_steps > 0) search_slopes(stage, regions.batch, forms, result);
   tell(stage.report, result);
   return result;
+}
+
+// Slopes are searched in float where there is such a stage; the rows that decide are taken back once more in double with them.
+template <class T>
+void Bounder::search_slopes(Stage<T>& stage, std::int64_t batch, const Forms& forms, BoundResult& result) {
+  if (options_.stop.stop_requested()) {
+    stage.report.complete = false;
+    return;
+  }
+  const BoundSettings settings = settings_of(options_);
+  if (!stage.middle) {
+    stage.builder->relaxations().prepare(ancestors(network_, forms.value));
+    SlopeSearch<T> search(stage.builder->context(), options_, stage.report.counters);
+    const auto found = search.run(job_of(network_, batch, forms, settings, d_, stage.builder->boxes().view(forms.value)), false);
+    stage.report.complete = stage.report.complete && found.bounds.complete;
+    return take_rows(forms, found.bounds, result);
+  }
+  stage.middle->relaxations().prepare(ancestors(network_, forms.value));
+  SlopeSearch<float> search(stage.middle->context(), options_, stage.report.counters);
+  const auto found = search.run(job_of(network_, batch, forms, settings, d_, stage.middle->boxes().view(forms.value)), true);
+  stage.report.complete = stage.report.complete && found.bounds.complete;
+  JobSlopes<T> slopes;
+  slopes.row = found.slopes.row;
+  for (const auto& [node, lines] : found.slopes.at) slopes.at[node] = rounded<T>(d_, lines.data(), lines.size(), false);
+  RowJob<T> job = job_of(network_, batch, forms, settings, d_, stage.builder->boxes().view(forms.value));
+  job.slopes = &slopes;
+  bound_rows(*stage.builder, forms, options_, std::move(job), result);
 }
 
 template <class T>

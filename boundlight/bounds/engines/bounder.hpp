@@ -12,6 +12,9 @@ struct CleanRegions {
 };
 CleanRegions clean(const Network& network, const Regions& regions);
 
+// Contract of Engine::bound: sizes of the arrays, a variable value.
+void check_forms(const Network& network, const Forms& forms, std::int64_t batch);
+
 // A form's rows of every box: the lower ones, then the negated ones for the upper bounds; coefficients in T, what T cannot hold
 // charged by the value's box.
 template <class T>
@@ -25,6 +28,10 @@ void bound_rows(BoxBuilder<T>& builder, const Forms& forms, const BoundOptions& 
 Regions some_regions(const Network& network, const Regions& regions, std::int64_t from, std::int64_t to);
 Forms some_forms(const Network& network, const Forms& forms, std::int64_t from, std::int64_t to);
 
+// Bounds found for the rows of a job; better ones replace those in `result`.
+template <class T>
+void take_rows(const Forms& forms, const RowResult<T>& found, BoundResult& result);
+
 // An empty result for a batch of forms: nothing known.
 BoundResult nothing_known(std::int64_t batch, const Forms& forms);
 
@@ -37,16 +44,20 @@ class Bounder {
   ValueBoxes boxes(const Regions& regions, const std::vector<ValueId>& values);
 
  private:
-  // The builder of the deciding rows, with boxes of everything that `values` need; `before` keeps what it refers to.
+  // The builder of the deciding rows, with boxes of everything that the values need. Precision automatic: what came before it,
+  // exact intervals in double and the other boxes by rows in float.
   template <class T>
   struct Stage {
     BuildReport report;
+    std::unique_ptr<BoxBuilder<double>> exact;
+    std::unique_ptr<BoxBuilder<float>> middle;
     std::unique_ptr<BoxBuilder<T>> builder;
   };
   template <class T> void build_single(Stage<T>& stage, const Regions& regions, const std::vector<ValueId>& values);
   void build_automatic(Stage<double>& stage, const Regions& regions, const std::vector<ValueId>& values);
   template <class T> BoundResult bound_as(const Regions& regions, const Forms& forms);
   template <class T> void forward_as(const Regions& regions, const Forms& forms, BoundResult& result);
+  template <class T> void search_slopes(Stage<T>& stage, std::int64_t batch, const Forms& forms, BoundResult& result);
   template <class T> void combine_as(Stage<T>& crown, const Regions& regions, const Forms& forms, BoundResult& result);
   BoundResult bound_some(const Regions& regions, const Forms& forms);
   std::int64_t regions_at_once(const Regions& regions) const;

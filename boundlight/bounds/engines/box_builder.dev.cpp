@@ -2,8 +2,9 @@
 
 #include <algorithm>
 
+#include "boundlight/bounds/engines/slope_search.hpp"
+
 namespace boundlight::BL_NS {
-namespace {
 
 template <class To, class From>
 Buffer<To> rounded(Device& d, const From* from, std::int64_t n, bool up) {
@@ -15,8 +16,10 @@ Buffer<To> rounded(Device& d, const From* from, std::int64_t n, bool up) {
   });
   return made;
 }
-
-}  // namespace
+template Buffer<double> rounded(Device&, const float*, std::int64_t, bool);
+template Buffer<double> rounded(Device&, const double*, std::int64_t, bool);
+template Buffer<float> rounded(Device&, const float*, std::int64_t, bool);
+template Buffer<float> rounded(Device&, const double*, std::int64_t, bool);
 
 BoundSettings settings_of(const BoundOptions& options) { return {options.semantics, options.sound, options.without_charges}; }
 
@@ -110,7 +113,8 @@ void BoxBuilder<T>::build(const std::vector<ValueId>& values, Effort effort) {
     if (effort == Effort::rows && !model_.kernel(index).linear()) {
       for (std::size_t k = 0; k < node.inputs.size(); ++k) {
         const ValueId id = node.inputs[k];
-        if (id == kAbsent || network_.values[static_cast<std::size_t>(id)].constant || model_.producer(id) < 0 || exact[static_cast<std::size_t>(id)] > 0) continue;
+        if (id == kAbsent || network_.values[static_cast<std::size_t>(id)].constant || model_.producer(id) < 0) continue;
+        if (exact[static_cast<std::size_t>(id)] > 0 && !keeps_) continue;
         if (options_.stop.stop_requested()) {
           report_.complete = false;
           continue;
@@ -130,6 +134,53 @@ void BoxBuilder<T>::build(const std::vector<ValueId>& values, Effort effort) {
     for (const ValueId id : node.outputs) meet_known(d_, network_, known_, id, boxes_);
   }
 }
+
+namespace {
+
+// Which elements with these boxes a tighter box could help.
+template <class T>
+std::vector<std::uint8_t> still_open(const Kernel<T>& kernel, int k, Device& d, const std::vector<T>& lower, const std::vector<T>& upper) {
+  const auto n = static_cast<std::int64_t>(lower.size());
+  if (!kernel.refinable_alone()) return std::vector<std::uint8_t>(lower.size(), 1);
+  auto lo = d.template buffer<T>(n), hi = d.template buffer<T>(n);
+  auto flags = d.template buffer<std::uint8_t>(n);
+  d.upload(lo.data(), lower.data(), n);
+  d.upload(hi.data(), upper.data(), n);
+  kernel.refinable(d, k, {lo.data(), hi.data()}, flags.data(), n);
+  std::vector<std::uint8_t> open(lower.size());
+  d.download(open.data(), flags.data(), n);
+  return open;
+}
+
+template <class D>
+void start_sizes(D& d, const double* offset, std::int64_t rows, double* size) {
+  d.map(rows, [=] BL_HD(std::int64_t r) { size[r] = fabs(offset[r]); });
+}
+
+// Puts rows on one input into planes on all of them; sum += their minimum over the box, size += sum |a| max(|l|, |u|).
+template <class T>
+void add_plane(Device& d, const T* a, std::int64_t rows, std::int64_t width, std::int64_t inputs, std::int64_t first, const T* lower, const T* upper, T* plane, double* sum, double* size) {
+  double* const sums[2] = {sum, size};
+  d.template sum_rows<2>(rows, width, [=] BL_HD(std::int64_t r, std::int64_t i, Sums total) {
+    const T x = a[r * width + i];
+    plane[r * inputs + first + i] = x;
+    const double l = static_cast<double>(lower[i]), u = static_cast<double>(upper[i]), c = static_cast<double>(x);
+    total.add(0, c * (c >= 0 ? l : u));
+    total.add(1, fabs(c) * fmax(fabs(l), fabs(u)));
+  }, sums);
+}
+
+// Rows 2 p and 2 p + 1 of a job bound an element and its negation.
+template <class T>
+void tighten(const RowJob<T>& job, std::int64_t size, const RowResult<T>& found, std::vector<T>& lower, std::vector<T>& upper) {
+  for (std::size_t r = 0; r + 1 < job.element.size(); r += 2) {
+    const auto at = static_cast<std::size_t>(job.box[r] * size + job.element[r]);
+    lower[at] = std::max(lower[at], round_down_to<T>(found.lower[r]));
+    upper[at] = std::min(upper[at], round_up_to<T>(-found.lower[r + 1]));
+  }
+}
+
+}  // namespace
 
 // Two rows (value and minus value) for every element that a tighter box could help, of every box.
 template <class T>
@@ -159,36 +210,97 @@ void BoxBuilder<T>::refine(ValueId id, int node, int k) {
   std::vector<T> lower(static_cast<std::size_t>(n)), upper(lower.size());
   d_.download(lower.data(), boxes_.lower[v].data(), n);
   d_.download(upper.data(), boxes_.upper[v].data(), n);
-  const auto at = [&](std::size_t row) { return static_cast<std::size_t>(job.box[row] * size + job.element[row]); };
-  // The better of two lower ends, in T.
-  const auto tighter = [&](T& lo, T& hi, double low_row, double high_row) {
-    lo = std::max(lo, round_down_to<T>(low_row));
-    hi = std::min(hi, round_up_to<T>(-high_row));
-  };
   if (kernel.refinable_alone())
     job.wanted = [&](std::size_t first, const std::vector<double>& found) {
       const std::size_t pairs = found.size() / 2;
       std::vector<T> lo(pairs), hi(pairs);
       for (std::size_t p = 0; p < pairs; ++p) {
-        lo[p] = lower[at(first + 2 * p)];
-        hi[p] = upper[at(first + 2 * p)];
-        tighter(lo[p], hi[p], found[2 * p], found[2 * p + 1]);
+        const auto at = static_cast<std::size_t>(job.box[first + 2 * p] * size + job.element[first + 2 * p]);
+        lo[p] = std::max(lower[at], round_down_to<T>(found[2 * p]));
+        hi[p] = std::min(upper[at], round_up_to<T>(-found[2 * p + 1]));
       }
-      const auto count = static_cast<std::int64_t>(pairs);
-      auto dl = d_.template buffer<T>(count), dh = d_.template buffer<T>(count);
-      auto flags = d_.template buffer<std::uint8_t>(count);
-      d_.upload(dl.data(), lo.data(), count);
-      d_.upload(dh.data(), hi.data(), count);
-      kernel.refinable(d_, k, {dl.data(), dh.data()}, flags.data(), count);
-      std::vector<std::uint8_t> pair_open(pairs), wanted(found.size());
-      d_.download(pair_open.data(), flags.data(), count);
+      const auto pair_open = still_open(kernel, k, d_, lo, hi);
+      std::vector<std::uint8_t> wanted(found.size());
       for (std::size_t r = 0; r < wanted.size(); ++r) wanted[r] = pair_open[r / 2];
       return wanted;
     };
-  const auto result = run(job);
-  for (std::size_t r = 0; r + 1 < job.element.size(); r += 2) tighter(lower[at(r)], upper[at(r)], result.lower[r], result.lower[r + 1]);
+  keep_from(job);
+  tighten(job, size, run(job), lower, upper);
+  if (options_.method == Method::alpha && options_.alpha_steps > 0) search(id, node, k, lower, upper, job);
   d_.upload(boxes_.lower[v].data(), lower.data(), n);
   d_.upload(boxes_.upper[v].data(), upper.data(), n);
+}
+
+// Slopes of their own for the rows that are still open; dense rows only, since every row keeps a slope per neuron below it.
+template <class T>
+void BoxBuilder<T>::search(ValueId id, int node, int k, std::vector<T>& lower, std::vector<T>& upper, const RowJob<T>& job) {
+  const auto needed = ancestors(network_, id);
+  for (std::size_t i = 0; i < needed.size(); ++i)
+    if (needed[i] && relaxations_.at(static_cast<int>(i)) && relaxations_.at(static_cast<int>(i))->takes_windows()) return;
+  const std::int64_t size = network_.values[static_cast<std::size_t>(id)].size;
+  std::vector<T> lo, hi;
+  for (std::size_t r = 0; r < job.element.size(); r += 2) {
+    const auto at = static_cast<std::size_t>(job.box[r] * size + job.element[r]);
+    lo.push_back(lower[at]);
+    hi.push_back(upper[at]);
+  }
+  const auto open = still_open(model_.kernel(node), k, d_, lo, hi);
+  RowJob<T> rest;
+  rest.value = id;
+  rest.together = 2;
+  for (std::size_t r = 0; r < job.element.size(); ++r) {
+    if (!open[r / 2]) continue;
+    rest.element.push_back(job.element[r]);
+    rest.box.push_back(job.box[r]);
+    rest.sign.push_back(job.sign[r]);
+  }
+  if (rest.element.empty()) return;
+  SlopeSearch<T> slopes(context_, options_, report_.counters);
+  const auto found = slopes.run(rest, keeps_);
+  report_.complete = report_.complete && found.bounds.complete;
+  tighten(rest, size, found.bounds, lower, upper);
+  if (!keeps_) return;
+  rest.slopes = &found.slopes;  // once more, for the planes of the slopes found
+  keep_from(rest);
+  tighten(rest, size, run(rest), lower, upper);
+}
+
+template <class T>
+void BoxBuilder<T>::keep_from(RowJob<T>& job) {
+  if (!keeps_) return;
+  job.planes = true;
+  job.done = [&](std::size_t first, PassResult<T>& chunk) { keep(job, first, chunk); };
+}
+
+template <class T>
+void BoxBuilder<T>::keep(const RowJob<T>& job, std::size_t first, PassResult<T>& chunk) {
+  const std::int64_t inputs = network_.input_size();
+  KeptPlanes<T> kept;
+  kept.value = job.value;
+  kept.rows = static_cast<std::int64_t>(chunk.origin.size());
+  if (kept.rows == 0) return;
+  std::vector<std::int32_t> element;
+  std::vector<T> sign;
+  for (const std::int32_t r : chunk.origin) {
+    element.push_back(job.element[first + static_cast<std::size_t>(r)]);
+    sign.push_back(job.sign[first + static_cast<std::size_t>(r)]);
+  }
+  kept.element = d_.template buffer<std::int32_t>(kept.rows);
+  kept.sign = d_.template buffer<T>(kept.rows);
+  kept.plane = d_.template buffer<T>(kept.rows * inputs);
+  kept.sum = d_.template buffer<double>(kept.rows);
+  kept.size = d_.template buffer<double>(kept.rows);
+  d_.upload(kept.element.data(), element.data(), kept.rows);
+  d_.upload(kept.sign.data(), sign.data(), kept.rows);
+  d_.upload(kept.sum.data(), chunk.offset.data(), kept.rows);
+  d_.fill(kept.plane.data(), T(0), kept.rows * inputs);
+  start_sizes(d_, kept.sum.data(), kept.rows, kept.size.data());
+  for (std::size_t k = 0; k < chunk.plane.size(); ++k) {
+    if (!chunk.plane[k]) continue;
+    const BoxView<T> box = boxes_.view(network_.inputs[k]);
+    add_plane(d_, chunk.plane[k].a.data(), kept.rows, chunk.plane[k].width, inputs, network_.input_offset(k), box.lower, box.upper, kept.plane.data(), kept.sum.data(), kept.size.data());
+  }
+  kept_.push_back(std::move(kept));
 }
 
 template class BoxBuilder<float>;

@@ -20,6 +20,18 @@ struct BuildReport {
 template <class T>
 std::vector<int> interval_exactness(const Model<T>& model, bool independent_inputs);
 
+// Planes of elements of a value in the inputs, kept for box families: row r says
+//   sign[r] value[element[r]] >= plane[r] . x + offset    on the base region,
+// sum: the minimum over the base's box of the right side, computed in double, size: the sum of |plane| |x| and |offset|.
+template <class T>
+struct KeptPlanes {
+  ValueId value = kAbsent;
+  std::int64_t rows = 0;
+  Buffer<std::int32_t> element;
+  Buffer<T> sign, plane;       // [rows], [rows][input size]
+  Buffer<double> sum, size;    // [rows]
+};
+
 template <class T>
 class BoxBuilder {
  public:
@@ -33,6 +45,10 @@ class BoxBuilder {
   // Boxes made elsewhere, instead of build().
   void adopt(BoxArrays<T>&& boxes) { boxes_ = std::move(boxes); }
 
+  // Before build(): keeps the planes of all elements that rows were made for (one region only), exact intervals included.
+  void keep_planes() { keeps_ = true; }
+  const std::vector<KeptPlanes<T>>& kept() const { return kept_; }
+
   const BoxArrays<T>& boxes() const { return boxes_; }
   const PassContext<T>& context() const { return context_; }
   Relaxations<T>& relaxations() { return relaxations_; }
@@ -41,6 +57,9 @@ class BoxBuilder {
  private:
   void take_exact(ValueId id);
   void refine(ValueId id, int node, int k);
+  void keep_from(RowJob<T>& job);
+  void keep(const RowJob<T>& job, std::size_t first, PassResult<T>& chunk);
+  void search(ValueId id, int node, int k, std::vector<T>& lower, std::vector<T>& upper, const RowJob<T>& job);
 
   const Model<T>& model_;
   const Network& network_;
@@ -56,9 +75,15 @@ class BoxBuilder {
   Relaxations<T> relaxations_;
   PassContext<T> context_;
   std::vector<std::vector<std::uint8_t>> refined_;  // by value: elements done
+  bool keeps_ = false;
+  std::vector<KeptPlanes<T>> kept_;
 };
 
 BoundSettings settings_of(const BoundOptions& options);
+
+// Numbers in another precision, upward or downward.
+template <class To, class From>
+Buffer<To> rounded(Device& d, const From* from, std::int64_t n, bool up);
 
 // Intersects a value's boxes with what is known of it.
 template <class T>

@@ -27,6 +27,7 @@ class EngineImpl final : public Engine {
   Result<Models> models_for(const BoundOptions& options);
 
  private:
+  Result<void> recompute(const BoxFamily& family, const Forms& forms, const BoundOptions& options, FamilyResult& result);
   template <class T> Result<std::vector<std::vector<double>>> evaluate_as(const std::vector<double>& inputs, std::int64_t batch, const std::vector<ValueId>& wanted);
   template <class T>
   Result<Gradient> gradient_as(const std::vector<double>& inputs, std::int64_t batch, ValueId value, const WeightOf& weight_of, ValueId wrt);

@@ -27,6 +27,9 @@ struct BoxFamily {
 // The members that hold the inputs of one cell each at `point`. Precondition: point lies in the base's box on those inputs.
 BoxFamily frozen_family(Regions base, const std::vector<double>& point, const std::vector<std::vector<std::int64_t>>& cells);
 
+// Members [from, to) as regions: the base with their ranges put in.
+Regions member_regions(const BoxFamily& family, std::size_t from, std::size_t to);
+
 // How much is recomputed per member; each tier is intersected with the cheaper ones, hence with the base.
 enum class Tier : std::uint8_t {
   shared,   // the base's planes of the forms, concretised on every member: O(inputs) for all members together

@@ -1,8 +1,11 @@
-// Box families (engines/family.hpp): tier `shared` on the host from the base's planes, `full` by batches of members.
+// Box families (engines/family.hpp): tier `shared` on the host from the base's planes, `refined` by FamilyBounder, `full` by
+// batches of members as regions of their own.
 #include <algorithm>
 #include <cmath>
+#include <new>
 
 #include "boundlight/bounds/engines/engine_impl.hpp"
+#include "boundlight/bounds/engines/family_bounder.hpp"
 
 namespace boundlight::BL_NS {
 namespace {
@@ -22,34 +25,6 @@ void check_family(const Network& network, const BoxFamily& family, const Forms& 
              "BoxFamily: the range of input " + std::to_string(m.inputs[i]) + " is not contained in the base's");
     }
   }
-}
-
-// Regions of members [from, to): the base with the members' ranges put in.
-Regions member_regions(const BoxFamily& family, std::size_t from, std::size_t to) {
-  Regions r = family.base;
-  r.batch = static_cast<std::int64_t>(to - from);
-  const auto repeat = [&](std::vector<double>& v) {
-    const std::vector<double> one = v;
-    v.clear();
-    for (std::size_t i = from; i < to; ++i) v.insert(v.end(), one.begin(), one.end());
-  };
-  for (auto* v : {&r.lower, &r.upper, &r.centre, &r.scale, &r.anchor, &r.direction, &r.p_lower, &r.p_upper}) repeat(*v);
-  const std::size_t n = family.base.lower.size();
-  for (std::size_t i = from; i < to; ++i) {
-    const FamilyMember& m = family.members[i];
-    for (std::size_t k = 0; k < m.inputs.size(); ++k) {
-      const std::size_t at = (i - from) * n + static_cast<std::size_t>(m.inputs[k]);
-      r.lower[at] = m.lower[k];
-      r.upper[at] = m.upper[k];
-    }
-  }
-  r.half_spaces.clear();
-  for (std::size_t i = from; i < to; ++i)
-    for (Regions::HalfSpace h : family.base.half_spaces) {
-      h.box = static_cast<std::int64_t>(i - from);
-      r.half_spaces.push_back(std::move(h));
-    }
-  return r;
 }
 
 // min over each member of plane . x + offset (sign +1), or max (sign -1), from the base's sum by replacing the member's
@@ -87,13 +62,8 @@ void shared_tier(const BoxFamily& family, const double* plane, double offset, do
   }
 }
 
-}  // namespace
-
-Result<FamilyResult> EngineImpl::family(const BoxFamily& family, const Forms& forms, Tier tier, const BoundOptions& options) {
-  check_family(*network_, family, forms);
-  BoundOptions with_planes = options;
-  with_planes.planes = options.method != Method::interval;
-  BL_TRY(base, bound(family.base, forms, with_planes, nullptr));
+// Everything starts from the base's bounds, and shared planes where there are some.
+FamilyResult start_from_base(const BoxFamily& family, const Forms& forms, const BoundResult& base) {
   FamilyResult result;
   const std::size_t members = family.members.size(), rows = static_cast<std::size_t>(forms.rows), n = family.base.lower.size();
   result.members = static_cast<std::int64_t>(members);
@@ -113,23 +83,67 @@ Result<FamilyResult> EngineImpl::family(const BoxFamily& family, const Forms& fo
     if (!base.lower_plane.empty()) shared_tier(family, &base.lower_plane[r * n], base.lower_offset[r], 1, &result.lower[r], rows);
     if (!base.upper_plane.empty()) shared_tier(family, &base.upper_plane[r * n], base.upper_offset[r], -1, &result.upper[r], rows);
   }
-  if (tier == Tier::shared) return result;
+  return result;
+}
+
+template <class B, class R>
+FamilyResult refine(Device& d, const Network& network, const Model<B>& boxes, const Model<R>& rows, Model<double>* exact, const BoxFamily& family, const Forms& forms,
+                    const BoundOptions& options) {
+  FamilyBounder<B, R> bounder(d, network, boxes, rows, exact, options);
+  FamilyResult result = start_from_base(family, forms, bounder.base(family.base, forms));
+  bounder.run(family, forms, result);
+  result.complete = result.complete && bounder.report().complete;
+  result.counters = bounder.report().counters;
+  return result;
+}
+
+}  // namespace
+
+Result<FamilyResult> EngineImpl::family(const BoxFamily& family, const Forms& forms, Tier tier, const BoundOptions& options) {
+  check_family(*network_, family, forms);
+  check_forms(*network_, forms, 1);
+  const bool empty = clean(*network_, family.base).empty[0];
+  try {
+    // Planes of neurons come with the methods that take rows back; the others have their base bounded as they are.
+    const bool own_base = !empty && tier != Tier::shared && (options.method == Method::crown || options.method == Method::alpha);
+    FamilyResult result;
+    if (own_base) {
+      BL_TRY(models, models_for(options));
+      if (options.precision == Precision::single) result = refine(device_, *network_, *models.single, *models.single, nullptr, family, forms, options);
+      else if (models.single) result = refine(device_, *network_, *models.single, *models.dual, models.dual, family, forms, options);
+      else result = refine(device_, *network_, *models.dual, *models.dual, nullptr, family, forms, options);
+    } else {
+      BoundOptions with_planes = options;
+      with_planes.planes = options.method != Method::interval;
+      BL_TRY(base, bound(family.base, forms, with_planes, nullptr));
+      result = start_from_base(family, forms, base);
+    }
+    if (empty) return result;
+    if (tier == Tier::full || (tier == Tier::refined && !own_base)) BL_CHECK(recompute(family, forms, options, result));
+    return result;
+  } catch (const std::bad_alloc&) {
+    return Error{ErrorKind::out_of_memory, network_->source, "there is not enough memory for this family at once; ask about fewer members, or lower --memory"};
+  }
+}
+
+// Every member as a region of its own.
+Result<void> EngineImpl::recompute(const BoxFamily& family, const Forms& forms, const BoundOptions& options, FamilyResult& result) {
+  const std::size_t members = family.members.size(), rows = static_cast<std::size_t>(forms.rows);
   for (std::size_t from = 0; from < members; from += kMembersAtOnce) {
     if (options.stop.stop_requested()) {
       result.complete = false;
       break;
     }
-    const std::size_t to = std::min(members, from + kMembersAtOnce);
-    BL_TRY(part, bound(member_regions(family, from, to), forms, options, nullptr));
+    BL_TRY(part, bound(member_regions(family, from, std::min(members, from + kMembersAtOnce)), forms, options, nullptr));
     for (std::size_t i = 0; i < part.lower.size(); ++i) result.lower[from * rows + i] = std::max(result.lower[from * rows + i], part.lower[i]);
     for (std::size_t i = 0; i < part.upper.size(); ++i) result.upper[from * rows + i] = std::min(result.upper[from * rows + i], part.upper[i]);
-    for (std::size_t i = 0; i < part.charge.size(); ++i) result.charge[from * rows + i] = part.charge[i];
+    for (std::size_t i = 0; i < part.charge.size(); ++i) result.charge[from * rows + i] = std::max(result.charge[from * rows + i], part.charge[i]);
     result.counters.rows += part.counters.rows;
     result.counters.retired += part.counters.retired;
     result.counters.multiply_adds += part.counters.multiply_adds;
     result.complete = result.complete && part.complete;
   }
-  return result;
+  return {};
 }
 
 }  // namespace boundlight::BL_NS

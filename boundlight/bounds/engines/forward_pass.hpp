@@ -22,9 +22,10 @@ class ForwardPass {
   // coordinates only) the forms' planes too.
   void bound(const Forms& forms, bool planes, BoundResult& result);
 
+  void start_from_box(ValueId value);  // public because it holds a device lambda (device/device.hpp)
+
  private:
   void start_from_inputs();
-  void start_from_box(ValueId value);
   void concretise(ValueId value);
   bool carry(int node);
 

@@ -36,6 +36,8 @@ struct Forms {
   std::vector<double> constant;     // empty: 0
   bool per_region = false;
   bool want_lower = true, want_upper = true;  // leaving one out halves the work
+  // Only the largest upper bound over the rows matters (families): rows that cannot be it keep a cheaper bound.
+  bool largest_only = false;
 };
 
 struct Counters {

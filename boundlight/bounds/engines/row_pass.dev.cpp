@@ -42,6 +42,11 @@ RowPass<T>::RowPass(const PassContext<T>& context, PassRequest<T>&& request)
   bias_ = numbers(d_, request_.constant, rows_);
   charge_ = numbers(d_, request_.charge, rows_);
   box_ = uploaded(d_, request_.box);
+  if (c_.base) {
+    base_box_ = d_.template buffer<std::int32_t>(rows_);
+    d_.fill(base_box_.data(), std::int32_t{0}, rows_);
+  }
+  if (request_.slopes) line_ = uploaded(d_, request_.slopes->row);
   result_.lower.assign(static_cast<std::size_t>(rows_), -std::numeric_limits<double>::infinity());
   result_.charge.assign(static_cast<std::size_t>(rows_), 0.0);
 }
@@ -79,7 +84,7 @@ void RowPass<T>::start() {
   const auto& v = network_.values[static_cast<std::size_t>(request_.value)];
   const auto elements = uploaded(d_, request_.element);
   const auto signs = uploaded(d_, request_.sign);
-  Relaxation<T>* relaxation = v.producer < 0 ? nullptr : c_.relaxations.at(v.producer);
+  Relaxation<T>* relaxation = v.producer < 0 || c_.base ? nullptr : c_.relaxations.at(v.producer);
   if (relaxation) {
     const Node& node = network_.nodes[static_cast<std::size_t>(v.producer)].node;
     std::vector<RowBlock<T>> out(node.inputs.size());
@@ -121,7 +126,8 @@ bool RowPass<T>::visit(int index) {
     any = true;
     RowBlock<T> rows = std::move(found->second);
     pending_.erase(found);
-    Relaxation<T>* relaxation = c_.relaxations.at(index);
+    const bool of_base = c_.base && c_.model.kernel(index).linear();
+    Relaxation<T>* relaxation = (of_base ? *c_.base : c_.relaxations).at(index);
     if (!relaxation) {
       ++result_.concretised;
       stop_at(value, std::move(rows), bias_.data(), charge_.data());
@@ -129,18 +135,17 @@ bool RowPass<T>::visit(int index) {
     }
     const Shape& shape = network_.values[static_cast<std::size_t>(value)].shape;
     const ChosenSlopes<T>* chosen = request_.slopes;
-    const auto own = chosen ? chosen->at.find(index) : decltype(chosen->at.find(index)){};
-    const bool per_row = chosen && own != chosen->at.end() && own->second.per_row;
-    if (relaxation->takes_windows() && !per_row) windowify(d_, shape, rows);
+    const T* own = chosen && chosen->at.count(index) > 0 ? chosen->at.at(index) : nullptr;
+    if (relaxation->takes_windows() && !own) windowify(d_, shape, rows);
     else densify(d_, shape, rows);
-    if (chosen && own != chosen->at.end()) rows.slopes = own->second;
+    rows.slopes = {own, own ? line_.data() : nullptr};
     if (chosen && chosen->record && !c_.model.kernel(index).linear()) {
       std::vector<std::int32_t> all(static_cast<std::size_t>(rows_));
       std::iota(all.begin(), all.end(), 0);
       chosen->record->insert_or_assign(index, keep_rows(d_, rows, uploaded(d_, all).data(), rows_));
     }
     std::vector<RowBlock<T>> out(node.inputs.size());
-    relaxation->backward(d_, static_cast<int>(slot), std::move(rows), accounts(), out.data());
+    relaxation->backward(d_, static_cast<int>(slot), std::move(rows), of_base ? RowAccounts{bias_.data(), charge_.data(), base_box_.data()} : accounts(), out.data());
     for (std::size_t k = 0; k < out.size(); ++k)
       if (out[k]) add(node.inputs[k], std::move(out[k]));
   }
@@ -209,6 +214,7 @@ void RowPass<T>::drop(const std::vector<std::uint8_t>& wanted) {
   bias_ = keep_numbers(d_, bias_.data(), kept.data(), left);
   charge_ = keep_numbers(d_, charge_.data(), kept.data(), left);
   box_ = keep_numbers(d_, box_.data(), kept.data(), left);
+  if (line_) line_ = keep_numbers(d_, line_.data(), kept.data(), left);
   origin_ = std::move(origin);
   rows_ = left;
 }
@@ -249,6 +255,7 @@ void RowPass<T>::finish() {
   take_best(bias_.data(), charge_.data(), true);
   if (!request_.planes) return;
   result_.plane = std::move(rows);
+  result_.origin = origin_;
   result_.box = std::move(box_);
 }
 

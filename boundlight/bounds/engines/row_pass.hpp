@@ -21,12 +21,15 @@ struct PassContext {
   const InputRegion<T>& region;
   BoundSettings settings;
   StopToken stop;
+  // Box families: the linear operators' relaxations of the base (one box), which hold for every member.
+  const Relaxations<T>* base = nullptr;
 };
 
 // Slopes chosen from outside, by node (empty: the relaxations' own), and where to keep the rows that met them.
 template <class T>
 struct ChosenSlopes {
-  std::map<int, RowSlopes<T>> at;
+  std::map<int, const T*> at;      // lines of [size of the node's output]
+  std::vector<std::int32_t> row;   // line of every row of the request
   std::map<int, RowBlock<T>>* record = nullptr;  // rows before substitution, at every node that is not linear
 };
 
@@ -49,8 +52,9 @@ struct PassRequest {
 template <class T>
 struct PassResult {
   std::vector<double> lower, charge;      // per row; -inf when lost
-  std::vector<RowBlock<T>> plane;         // per network input (empty: zero), when asked for; all rows
+  std::vector<RowBlock<T>> plane;         // per network input (empty: zero), when asked for
   std::vector<double> offset;             // plane . x + offset <= form on the region
+  std::vector<std::int32_t> origin;       // the planes' rows in the request (those that were not dropped)
   Buffer<std::int32_t> box;               // owners of the planes' rows
   bool complete = true;
   std::int64_t retired = 0, concretised = 0;
@@ -62,9 +66,10 @@ class RowPass {
   RowPass(const PassContext<T>& context, PassRequest<T>&& request);
   PassResult<T> run();
 
+  void start();  // public because it holds a device lambda (device/device.hpp)
+
  private:
   RowAccounts accounts() const { return {bias_.data(), charge_.data(), box_.data()}; }
-  void start();
   bool visit(int node);
   void add(ValueId value, RowBlock<T>&& rows);
   void stop_at(ValueId value, RowBlock<T>&& rows, double* bias, double* charge);
@@ -82,7 +87,7 @@ class RowPass {
   int nonlinear_ = 0;                     // nodes passed that are not linear
   std::vector<std::int32_t> origin_;      // their indices in the request
   Buffer<double> bias_, charge_;
-  Buffer<std::int32_t> box_;
+  Buffer<std::int32_t> box_, line_, base_box_;
   std::map<ValueId, RowBlock<T>> pending_;
   PassResult<T> result_;
 };

@@ -66,57 +66,75 @@ std::vector<typename RowRunner<T>::Cut> RowRunner<T>::cuts(const RowJob<T>& job)
 }
 
 template <class T>
-RowResult<T> RowRunner<T>::run(const RowJob<T>& job) {
-  Device& d = c_.model.device();
-  const std::size_t total = job.box.size();
-  const auto size = static_cast<std::size_t>(c_.model.network().values[static_cast<std::size_t>(job.value)].size);
-  RowResult<T> result;
-  result.lower.assign(total, -std::numeric_limits<double>::infinity());
-  result.charge.assign(total, 0.0);
+PassRequest<T> chunk_request(Device& d, const Network& network, const RowJob<T>& job, std::size_t from, std::size_t to) {
+  PassRequest<T> request;
+  request.value = job.value;
+  const auto slice = [&](const auto& all, auto& some) {
+    if (!all.empty()) some.assign(all.begin() + static_cast<std::ptrdiff_t>(from), all.begin() + static_cast<std::ptrdiff_t>(to));
+  };
+  slice(job.box, request.box);
+  slice(job.element, request.element);
+  slice(job.sign, request.sign);
+  slice(job.constant, request.constant);
+  slice(job.charge, request.charge);
+  request.planes = job.planes;
+  request.producer_only = job.producer_only;
+  if (job.element.empty()) {
+    const auto size = static_cast<std::size_t>(network.values[static_cast<std::size_t>(job.value)].size);
+    request.a.rows = static_cast<std::int64_t>(to - from);
+    request.a.width = static_cast<std::int64_t>(size);
+    request.a.a = d.template buffer<T>(request.a.rows * request.a.width);
+    d.upload(request.a.a.data(), job.coefficient.data() + from * size, request.a.rows * request.a.width);
+  }
+  return request;
+}
+
+// As many chunks at once as the memory allows.
+template <class T>
+void RowRunner<T>::each_chunk(const RowJob<T>& job, const std::function<void(std::size_t, std::size_t)>& chunk) {
   const auto parts = cuts(job);
+  const double bytes = parts.empty() ? 1.0 : static_cast<double>(parts[0].to - parts[0].from) * static_cast<double>(widest(job.value)) * sizeof(T) * kCopies;
+  const auto at_once = static_cast<std::size_t>(std::clamp(static_cast<double>(memory_ ? memory_ : default_memory()) / bytes, 1.0, 1e6));
+  for (std::size_t from = 0; from < parts.size(); from += at_once) {
+    const std::size_t n = std::min(at_once, parts.size() - from);
+    run_tasks(c_.model.device(), static_cast<std::int64_t>(n), [&](std::int64_t i) {
+      const Cut& cut = parts[from + static_cast<std::size_t>(i)];
+      chunk(cut.from, cut.to);
+    });
+  }
+  counters_.rows += static_cast<std::int64_t>(job.box.size());
+}
+
+template <class T>
+RowResult<T> RowRunner<T>::run(const RowJob<T>& job) {
+  RowResult<T> result;
+  result.lower.assign(job.box.size(), -std::numeric_limits<double>::infinity());
+  result.charge.assign(job.box.size(), 0.0);
   std::mutex gate;
-  const auto task = [&](const Cut& cut) {
-    PassRequest<T> request;
-    request.value = job.value;
-    const auto slice = [&](const auto& from, auto& to) {
-      if (!from.empty()) to.assign(from.begin() + static_cast<std::ptrdiff_t>(cut.from), from.begin() + static_cast<std::ptrdiff_t>(cut.to));
-    };
-    slice(job.box, request.box);
-    slice(job.element, request.element);
-    slice(job.sign, request.sign);
-    slice(job.constant, request.constant);
-    slice(job.charge, request.charge);
-    request.planes = job.planes;
-    request.producer_only = job.producer_only;
-    request.slopes = job.slopes;
-    if (job.element.empty()) {
-      request.a.rows = static_cast<std::int64_t>(cut.to - cut.from);
-      request.a.width = static_cast<std::int64_t>(size);
-      request.a.a = d.template buffer<T>(request.a.rows * request.a.width);
-      d.upload(request.a.a.data(), job.coefficient.data() + cut.from * size, request.a.rows * request.a.width);
+  each_chunk(job, [&](std::size_t from, std::size_t to) {
+    PassRequest<T> request = chunk_request(c_.model.device(), c_.model.network(), job, from, to);
+    ChosenSlopes<T> chosen;
+    if (job.slopes) {
+      for (const auto& [node, lines] : job.slopes->at) chosen.at[node] = lines.data();
+      chosen.row.assign(job.slopes->row.begin() + static_cast<std::ptrdiff_t>(from), job.slopes->row.begin() + static_cast<std::ptrdiff_t>(to));
+      request.slopes = &chosen;
     }
-    if (job.wanted) request.wanted = [&](const std::vector<double>& lower) { return job.wanted(cut.from, lower); };
+    if (job.wanted) request.wanted = [&](const std::vector<double>& lower) { return job.wanted(from, lower); };
     RowPass<T> pass(c_, std::move(request));
     PassResult<T> made = pass.run();
-    std::copy(made.lower.begin(), made.lower.end(), result.lower.begin() + static_cast<std::ptrdiff_t>(cut.from));
-    std::copy(made.charge.begin(), made.charge.end(), result.charge.begin() + static_cast<std::ptrdiff_t>(cut.from));
+    std::copy(made.lower.begin(), made.lower.end(), result.lower.begin() + static_cast<std::ptrdiff_t>(from));
+    std::copy(made.charge.begin(), made.charge.end(), result.charge.begin() + static_cast<std::ptrdiff_t>(from));
     const std::lock_guard lock(gate);
     result.complete = result.complete && made.complete;
     counters_.retired += made.retired;
     counters_.concretised += made.concretised;
-    if (job.done) job.done(cut.from, made);
-  };
-  // As many chunks at once as the memory allows.
-  const double chunk_bytes = parts.empty() ? 1.0 : static_cast<double>(parts[0].to - parts[0].from) * static_cast<double>(widest(job.value)) * sizeof(T) * kCopies;
-  const auto at_once = static_cast<std::size_t>(std::clamp(static_cast<double>(memory_ ? memory_ : default_memory()) / chunk_bytes, 1.0, 1e6));
-  for (std::size_t from = 0; from < parts.size(); from += at_once) {
-    const std::size_t n = std::min(at_once, parts.size() - from);
-    run_tasks(d, static_cast<std::int64_t>(n), [&](std::int64_t i) { task(parts[from + static_cast<std::size_t>(i)]); });
-  }
-  counters_.rows += static_cast<std::int64_t>(total);
+    if (job.done) job.done(from, made);
+  });
   return result;
 }
 
+template PassRequest<float> chunk_request(Device&, const Network&, const RowJob<float>&, std::size_t, std::size_t);
+template PassRequest<double> chunk_request(Device&, const Network&, const RowJob<double>&, std::size_t, std::size_t);
 template class RowRunner<float>;
 template class RowRunner<double>;
 

@@ -6,6 +6,13 @@
 
 namespace boundlight::BL_NS {
 
+// Slopes of the rows of a job, by node: lines of [size], and the line of every row.
+template <class T>
+struct JobSlopes {
+  std::map<int, Buffer<T>> at;
+  std::vector<std::int32_t> row;
+};
+
 // Rows of one request: dense coefficients on the host, or selections. Rows of one box stand together.
 template <class T>
 struct RowJob {
@@ -16,7 +23,7 @@ struct RowJob {
   std::vector<T> sign;
   std::vector<double> constant, charge;
   bool planes = false, producer_only = false;
-  const ChosenSlopes<T>* slopes = nullptr;
+  const JobSlopes<T>* slopes = nullptr;
   // (first row of a chunk, its best lower bounds) -> which of its rows want better ones.
   std::function<std::vector<std::uint8_t>(std::size_t first, const std::vector<double>& lower)> wanted;
   std::int64_t together = 1;              // chunks are cut at multiples of this many rows
@@ -30,12 +37,18 @@ struct RowResult {
   bool complete = true;
 };
 
+// Rows [from, to) of a job, without their slopes.
+template <class T>
+PassRequest<T> chunk_request(Device& d, const Network& network, const RowJob<T>& job, std::size_t from, std::size_t to);
+
 template <class T>
 class RowRunner {
  public:
   // memory: bytes that rows in flight may take; 0: half of the machine's.
   RowRunner(const PassContext<T>& context, std::uint64_t memory, Counters& counters) : c_(context), memory_(memory), counters_(counters) {}
   RowResult<T> run(const RowJob<T>& job);
+  // chunk(from, to) for every chunk of the job, side by side.
+  void each_chunk(const RowJob<T>& job, const std::function<void(std::size_t from, std::size_t to)>& chunk);
 
  private:
   struct Cut {

@@ -8,6 +8,7 @@
 #include "boundlight/bounds/ops/spatial.hpp"
 #include "boundlight/bounds/ops/typed.hpp"
 #include "boundlight/bounds/ops/weights.hpp"
+#include "boundlight/device/window_product.hpp"
 
 namespace boundlight {
 
@@ -96,6 +97,7 @@ class ConvKernel : public LinearKernel<T> {
       : LinearKernel<T>(std::move(in), {g.samples * g.out_channels * g.at.out_size()}), g_(g), flat_(flat), w_(weights_of<T>(d, w)),
         bias_(weights_of<T>(d, bias)), offset_(weights_of<T>(d, expanded(bias))), window_w_(d.buffer<T>(w_.data.size())) {
     reorder_weights(d);
+    if constexpr (HasRowLoops<Device>) pack_for_loops(d, w);
   }
 
   // Public, as are the other members with device lambdas (device/device.hpp): the same weights, kernel positions before channels.
@@ -106,6 +108,23 @@ class ConvKernel : public LinearKernel<T> {
     d.map_rows(g_.out_channels * kernel, channels, [=] BL_HD(std::int64_t r, std::int64_t c) {
       to[r * channels + c] = from[(r / kernel * channels + c) * kernel + r % kernel];
     });
+  }
+
+  // Weights that stay in a core's cache go through the device's own loop over windows, larger ones through gemm.
+  void pack_for_loops(Device& d, const std::vector<double>& w) {
+    constexpr std::int64_t kMostPacked = 96 * 1024;
+    const WindowProduct p = product(1, 1);
+    if (!flat_ || packed_weights_size(p) > kMostPacked) return;
+    std::vector<T> packed(static_cast<std::size_t>(packed_weights_size(p)));
+    const std::int64_t channels = g_.group_in(), kernel_h = g_.at.kernel[1], kernel_w = g_.at.kernel[2];
+    pack_weights(p, [&](std::int64_t o, std::int64_t c, std::int64_t ky, std::int64_t kx) { return w[static_cast<std::size_t>(((o * channels + c) * kernel_h + ky) * kernel_w + kx)]; },
+                 packed.data());
+    packed_ = d.template buffer<T>(static_cast<std::int64_t>(packed.size()));
+    d.upload(packed_.data(), packed.data(), packed_.size());
+  }
+  WindowProduct product(std::int64_t window_h, std::int64_t window_w) const {
+    return {window_h, window_w, g_.out_channels, g_.at.stride[1], g_.at.stride[2], g_.at.dilation[1], g_.at.dilation[2], g_.at.kernel[1], g_.at.kernel[2],
+            g_.group_in(), g_.group_out(), g_.groups, g_.at.in[1], g_.at.in[2]};
   }
 
   void apply(Device& d, LinearMode mode, const T* const* x, T* const* y, std::int64_t batch) const override {
@@ -175,7 +194,28 @@ class ConvKernel : public LinearKernel<T> {
   bool windows() const override { return flat_; }
   typename LinearKernel<T>::Plane plane() const override { return {g_.out_channels, g_.at.out[1], g_.at.out[2]}; }
 
+  // The result's windows are moved inside of the input; origin: where their unmoved corner lies in them.
+  template <class D>
+  void transpose_by_loops(D& d, const RowBlock<T>& rows, RowBlock<T>& made) const {
+    WindowProduct p = product(rows.window_h, rows.window_w);
+    made = block_of(d, rows.rows, reach_h(p), reach_w(p), rows.top.data(), rows.left.data(), true);
+    p.into_h = made.window_h;
+    p.into_w = made.window_w;
+    auto origin_y = d.template buffer<std::int32_t>(rows.rows), origin_x = d.template buffer<std::int32_t>(rows.rows);
+    std::int32_t *oy = origin_y.data(), *ox = origin_x.data();
+    const std::int32_t *top = rows.top.data(), *left = rows.left.data(), *to_top = made.top.data(), *to_left = made.left.data();
+    const spatial::Windows at = g_.at;
+    d.map(rows.rows, [=] BL_HD(std::int64_t r) {
+      oy[r] = static_cast<std::int32_t>(top[r] * at.stride[1] - at.pad[1] - to_top[r]);
+      ox[r] = static_cast<std::int32_t>(left[r] * at.stride[2] - at.pad[2] - to_left[r]);
+    });
+    d.window_back(p, rows.rows, rows.a.data(), packed_.data(), oy, ox, made.a.data());
+  }
+
   void transpose_windows(Device& d, RowBlock<T>&& rows, RowBlock<T>* out) const override {
+    if constexpr (HasRowLoops<Device>) {
+      if (packed_) return transpose_by_loops(d, rows, out[0]);
+    }
     const std::int64_t wh = rows.window_h, ww = rows.window_w, kernel = g_.at.kernel_size(), channels = g_.group_in(), per_cell = kernel * channels;
     out[0] = block_of(d, rows.rows, (wh - 1) * g_.at.stride[1] + g_.at.reach(1), (ww - 1) * g_.at.stride[2] + g_.at.reach(2), rows.top.data(), rows.left.data());
     RowBlock<T>& made = out[0];
@@ -277,14 +317,14 @@ class ConvKernel : public LinearKernel<T> {
   }
 
   // An empty block for rows whose window starts at output position (top, left): window_h x window_w cells of the input, cut
-  // to the input's size and moved inside it; dense when that is everything.
-  RowBlock<T> block_of(Device& d, std::int64_t rows, std::int64_t window_h, std::int64_t window_w, const std::int32_t* top, const std::int32_t* left) const {
+  // to the input's size and moved inside it; dense when that is everything, unless windows are wanted always.
+  RowBlock<T> block_of(Device& d, std::int64_t rows, std::int64_t window_h, std::int64_t window_w, const std::int32_t* top, const std::int32_t* left, bool always = false) const {
     const std::int64_t height = g_.at.in[1], wide = g_.at.in[2];
     RowBlock<T> b;
     b.rows = rows;
     b.window_h = std::min(window_h, height);
     b.window_w = std::min(window_w, wide);
-    b.windowed = b.window_h < height || b.window_w < wide;
+    b.windowed = always || b.window_h < height || b.window_w < wide;
     b.width = b.window_h * b.window_w * g_.in_channels;
     b.a = d.template buffer<T>(rows * b.width);
     if (!b.windowed) return b;
@@ -339,6 +379,7 @@ class ConvKernel : public LinearKernel<T> {
   bool flat_;  // 1 x C x H x W: rows may be windowed
   Weights<T> w_, bias_, offset_;
   Buffer<T> window_w_;
+  Buffer<T> packed_;  // for WindowProduct; null: not used
 };
 
 template <class T>

@@ -97,7 +97,8 @@ class ElementwiseKernel : public Kernel<T> {
     const T *l = in.lower, *u = in.upper;
     d.map(count, [=] BL_HD(std::int64_t i) { mask[i] = element_of(every, i, size).decided(Interval(static_cast<double>(l[i]), static_cast<double>(u[i]))) ? 0 : 1; });
   }
-  bool refinable_alone() const override { return true; }
+  bool refinable_alone() const override { return !requires { f_.element(0); }; }
+  bool one_to_one() const override { return linear(); }
 
  protected:
   const F& function() const { return f_; }

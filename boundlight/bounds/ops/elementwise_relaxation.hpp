@@ -41,7 +41,7 @@ struct PlaneTable {
   Buffer<T> lower_slope, lower_offset, upper_slope, upper_offset, cost;
   Buffer<std::uint8_t> free;
   SubstitutionPlanes<T> view() const {
-    return {lower_slope.data(), lower_offset.data(), upper_slope.data(), upper_offset.data(), cost.data(), free.data(), nullptr, false};
+    return {lower_slope.data(), lower_offset.data(), upper_slope.data(), upper_offset.data(), cost.data(), free.data(), nullptr, nullptr};
   }
 };
 
@@ -107,14 +107,14 @@ Buffer<double> underflow_cost(Device& d, BoxView<T> in, std::int64_t batch, std:
 
 // The values that rows' planes take at points: y = slope x + offset, the plane picked by the sign of the row's entry.
 template <class T>
-void follow_planes(Device& d, const RowBlock<T>& rows, const std::int32_t* box, const SubstitutionPlanes<T>& p, const T* x, T* y) {
-  const std::int64_t size = rows.width;
-  const T *a = rows.a.data(), *own = rows.slopes.per_row, *shared = rows.slopes.shared;
+void follow_planes(Device& d, const RowBlock<T>& rows, std::int64_t size, const std::int32_t* box, const SubstitutionPlanes<T>& p, const T* x, T* y) {
+  const T *a = rows.a.data(), *own = rows.slopes.at;
+  const std::int32_t* line = rows.slopes.line;
   d.map_rows(rows.rows, size, [=] BL_HD(std::int64_t r, std::int64_t j) {
     const std::int64_t e = box[r] * size + j, i = r * size + j;
-    const bool up = a[i] >= T(0);
+    const bool up = !a || a[i] >= T(0);  // without rows: a linear function, whose planes are one
     T slope = up ? p.lower_slope[e] : p.upper_slope[e];
-    if (up && p.free[e]) slope = own ? own[i] : shared ? shared[e] : slope;
+    if (up && p.free[e]) slope = own ? own[(line ? line[r] : r) * size + j] : slope;
     y[i] = slope * x[i] + (up ? p.lower_offset[e] : p.upper_offset[e]);
   });
 }
@@ -169,8 +169,8 @@ class ElementwiseRelaxation : public Relaxation<T> {
 
   void backward(Device& d, int, RowBlock<T>&& rows, RowAccounts accounts, RowBlock<T>* out) const override {
     SubstitutionPlanes<T> planes = rows.windowed ? windowed(d).view() : table_.view();
-    planes.own_slope = rows.windowed ? rows.slopes.shared_last : rows.slopes.per_row ? rows.slopes.per_row : rows.slopes.shared;
-    planes.own_per_row = !rows.windowed && rows.slopes.per_row;
+    planes.own_slope = rows.windowed ? nullptr : rows.slopes.at;
+    planes.own_row = rows.slopes.line;
     const auto at = span_of(d, rows, accounts.box, size_, rows.windowed ? shape_[1] : 1, rows.windowed ? shape_[3] : 1);
     substitute(d, at.span, rows.a.data(), planes, accounts.bias, accounts.charge);
     if (settings_.sound) charge_per_row(d, rows.rows, accounts, cost0_.data());
@@ -183,7 +183,7 @@ class ElementwiseRelaxation : public Relaxation<T> {
 
   bool follow(Device& d, int, const RowBlock<T>& a, const std::int32_t* box, const T* const* in, T* out) const override {
     if (a.windowed) return false;
-    follow_planes(d, a, box, table_.view(), in[0], out);
+    follow_planes(d, a, size_, box, table_.view(), in[0], out);
     return true;
   }
 

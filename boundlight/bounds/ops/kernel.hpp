@@ -26,12 +26,11 @@ struct BoxView {
   const T* upper = nullptr;
 };
 
-// Lower slopes that replace a relaxation's own where those are free (FreeSlopes); all null: its own.
+// Lower slopes that replace a relaxation's own where those are free (FreeSlopes), for dense rows; null: its own.
 template <class T>
 struct RowSlopes {
-  const T* per_row = nullptr;      // [rows][size]; dense rows only
-  const T* shared = nullptr;       // [batch][size]
-  const T* shared_last = nullptr;  // the same, channels last, for windowed rows
+  const T* at = nullptr;               // lines of [size]
+  const std::int32_t* line = nullptr;  // line of each row; null: row r takes line r
 };
 
 // A block of linear forms on one value z: form r is sum_j a[r][j] z[e(r, j)] + bias (kept in RowAccounts).

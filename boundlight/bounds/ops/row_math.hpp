@@ -43,7 +43,7 @@ void substitute(D& d, const RowSpan& span, T* a, const SubstitutionPlanes<T>& pl
       const T x = a[r * width + j];
       const bool up = x >= T(0);
       T slope = up ? p.lower_slope[e] : p.upper_slope[e];
-      if (up && p.own_slope && p.free[e]) slope = p.own_slope[p.own_per_row ? r * width + j : e];
+      if (up && p.own_slope && p.free[e]) slope = p.own_slope[(p.own_row ? p.own_row[r] : r) * width + j];
       sum.add(0, static_cast<double>(x) * static_cast<double>(up ? p.lower_offset[e] : p.upper_offset[e]));
       if (p.cost) sum.add(1, fabs(static_cast<double>(x)) * static_cast<double>(p.cost[e]));
       a[r * width + j] = x * slope;

@@ -101,14 +101,14 @@ void substitute_own(const RowSpan& span, T* a, const SubstitutionPlanes<T>& plan
   for (std::int64_t r = from; r < to; ++r) {
     double value = 0, cost = 0;
     for (std::int64_t s = 0; s < span.segments; ++s) {
-      const std::int64_t own = (r * span.segments + s) * span.length, e0 = span.base[r] + s * span.pitch;
-      T* x = a + own;
+      const std::int64_t line = planes.own_row ? planes.own_row[r] : r, own = (line * span.segments + s) * span.length, e0 = span.base[r] + s * span.pitch;
+      T* x = a + (r * span.segments + s) * span.length;
       for (std::int64_t j = 0; j < span.length; ++j) {
         const std::int64_t e = e0 + j;
         const T v = x[j];
         const bool up = v >= T(0);
         T slope = up ? planes.lower_slope[e] : planes.upper_slope[e];
-        if (up && planes.free[e]) slope = planes.own_per_row ? planes.own_slope[own + j] : planes.own_slope[e];
+        if (up && planes.free[e]) slope = planes.own_slope[own + j];
         value += static_cast<double>(v) * static_cast<double>(up ? planes.lower_offset[e] : planes.upper_offset[e]);
         if (planes.cost) cost += static_cast<double>(v < T(0) ? -v : v) * static_cast<double>(planes.cost[e]);
         x[j] = v * slope;
