@@ -134,13 +134,12 @@ class GraphValues {
   }
   double real(const char* name, float otherwise) const {
     const auto* a = attribute(name, onnx::AttributeProto::FLOAT);
-    const double x = a ? a->f() : otherwise;
-    need(std::isfinite(x), "an attribute is infinite or NaN");
-    return x;
+    need(!a || std::isfinite(a->f()), "an attribute is infinite or NaN");
+    return a ? a->f() : otherwise;
   }
-  std::string text(const char* name, const char* otherwise) const {
+  std::string text(const char* name) const {
     const auto* a = attribute(name, onnx::AttributeProto::STRING);
-    return a ? a->s() : otherwise;
+    return a ? a->s() : "";
   }
   Dims list(const char* name, const Dims& otherwise = {}) const {
     const auto* a = attribute(name, onnx::AttributeProto::INTS);

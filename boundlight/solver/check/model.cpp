@@ -140,7 +140,7 @@ class Reader : public GraphValues {
   }
 
   void transpose_node() {
-    const Value v = input(0);
+    const Value v = computed();
     const std::size_t rank = v.dims.size();
     Dims order(rank), to, strides;
     std::iota(order.rbegin(), order.rend(), 0);
@@ -150,18 +150,11 @@ class Reader : public GraphValues {
     for (const std::int64_t i : order) {
       need(order.size() == rank && i >= 0 && std::size_t(i) < rank && !used[i], "perm is not a permutation");
       used[i] = true;
-      to.push_back(v.dims[i]);
-      strides.push_back(all[i]);
-    }
-    const auto source = [&](std::int64_t o) { return dot_position(o, to, strides); };
-    if (v.data) {
-      Numbers data;
-      for (std::size_t o = 0; o < v.data->size(); ++o) data.push_back((*v.data)[source(static_cast<std::int64_t>(o))]);
-      return define(node_->output(0), {to, -1, std::make_shared<const Numbers>(std::move(data))});
+      to.push_back(v.dims[i]), strides.push_back(all[i]);
     }
     Op op = op_of(Form::affine);
     op.float_extra = -1;
-    op.parts.push_back(moved(v.tensor, size_of(to), source));
+    op.parts.push_back(moved(v.tensor, size_of(to), [&](std::int64_t o) { return dot_position(o, to, strides); }));
     emit(std::move(op), to);
   }
 
@@ -170,7 +163,7 @@ class Reader : public GraphValues {
     const std::size_t rank = v.dims.size();
     const Dims pads = opset_ >= 11 ? whole(1) : list("pads");
     const double filling = opset_ < 11 ? real("value", 0) : has(2) ? constant(2).at(0) : 0;
-    need(text("mode", "constant") == "constant" && !has(3) && pads.size() == 2 * rank, "only constant padding of all axes is supported");
+    need((text("mode").empty() || text("mode") == "constant") && !has(3) && pads.size() == 2 * rank, "only constant padding of all axes is supported");
     Dims to(rank);
     for (std::size_t i = 0; i < rank; ++i) {
       need(std::min(pads[i], pads[rank + i]) >= 0 && std::max(pads[i], pads[rank + i]) <= max_elements_, "negative or huge pads are not supported");
@@ -286,8 +279,8 @@ class Reader : public GraphValues {
     const std::size_t rank = kernel.size();
     Windows w{Dims(dims.begin() + 2, dims.end()), kernel, list("strides", Dims(rank, 1)), list("dilations", Dims(rank, 1)), {}, {}};
     Dims pads = list("pads", Dims(2 * rank, 0));
-    const std::string automatic = text("auto_pad", "NOTSET");
-    need(whole("ceil_mode", 0) == 0 && (automatic == "NOTSET" || automatic == "VALID"), "ceil_mode and auto_pad SAME are not supported");
+    const std::string automatic = text("auto_pad");
+    need(whole("ceil_mode", 0) == 0 && automatic.find("SAME") == automatic.npos, "ceil_mode and auto_pad SAME are not supported");
     need(w.stride.size() == rank && w.dilation.size() == rank && pads.size() == 2 * rank, "strides, dilations or pads have the wrong length");
     if (automatic == "VALID") pads.assign(2 * rank, 0);
     for (std::size_t i = 0; i < rank; ++i) {
@@ -295,12 +288,9 @@ class Reader : public GraphValues {
         need(x >= 1 && x <= 65536, "kernel, strides, dilations or pads are out of range");
       const std::int64_t room = w.in[i] + pads[i] + pads[rank + i] - (w.dilation[i] * (kernel[i] - 1) + 1);
       need(room >= 0, "the kernel is larger than its input");
-      w.begin.push_back(pads[i]);
-      w.out.push_back(room / w.stride[i] + 1);
+      w.begin.push_back(pads[i]), w.out.push_back(room / w.stride[i] + 1);
     }
-    w.area = size_of(w.in);
-    w.taps = size_of(w.kernel);
-    w.positions = size_of(w.out);
+    w.area = size_of(w.in), w.taps = size_of(w.kernel), w.positions = size_of(w.out);
     return w;
   }
   static Dims pooled(std::int64_t channels, const Windows& w) {
