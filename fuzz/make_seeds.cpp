@@ -1,5 +1,5 @@
 // usage: make_fuzz_seeds FOLDER
-// Writes FOLDER/{onnx,image,array,input}/*.bin: small files of every kind that the readers know, from which fuzzing starts.
+// Writes FOLDER/{onnx,image,array,input,property,check_model,certificate}/*.bin: small files of every kind that the readers know, from which fuzzing starts.
 #include <zlib.h>
 
 #include <cstdio>
@@ -11,6 +11,7 @@
 #include "boundlight/core/files.hpp"
 #include "boundlight/models/array.hpp"
 #include "boundlight/models/image.hpp"
+#include "fuzz/false_claim.hpp"
 #include "support/onnx_build.hpp"
 
 using namespace boundlight;
@@ -181,6 +182,95 @@ void input_seeds() {
   keep("input/free", shapes({10, 1, 10, 10}, {4, 5, 1}) + "{\"resize\": \"8x8\"}");
 }
 
+void property_seeds() {
+  keep("property/false_claim", fuzz::false_claim_spec());
+  const std::string names = "(declare-const X_0 Real) ; in\n(declare-fun Y_0 () Real)(declare-const Y_1 Real)\n(assert (<= -1 X_0 1e0))\n";
+  keep("property/nested", names + "(assert (or (and (<= Y_0 Y_1) (not (= Y_0 (/ 1 3)))) (and (>= X_0 .5) (< X_0 0.5))))");
+  keep("property/linear", names + "(assert (> (+ (* 2 X_0 -1.5e-3) (- Y_0) (- Y_1 3)) (* (/ 4 5) (- 6))))");
+  keep("property/product", names + "(assert (or (<= Y_0 0) (>= Y_0 1)))(assert (or (<= Y_1 0) (>= Y_1 1)))(assert (= Y_0 Y_1))");
+  keep("property/empty", names + "(assert (>= X_0 2))(assert (<= (- Y_0 Y_0) 0))");
+  keep("property/json", R"({"property": "robustness", "image": [[0, 51], [102, 255]], "scale": "1/255", "eps": 0.1, "mean": [0.5, 0.25], "std": [0.5, 2], "label": 1, "classes": 3})");
+  keep("property/json_more", R"({"property": "robustness", "image": [0.5], "eps": "2/255", "clip": null, "label": 0, "classes": 2, "targets": [1], "margin": -1e-3, "tie": "allowed", "channels": "last"})");
+}
+
+void check_model_seeds() {
+  keep("check_model/false_claim", fuzz::false_claim_model());
+  using onnx_bytes::attribute;
+  using Dims = onnx_bytes::Dims;
+  const auto variant = [](const std::string& name, const Dims& in, const std::function<void(onnx_bytes::Graph&)>& make) {
+    onnx_bytes::Graph g;
+    g.input = "x";
+    g.output = "y";
+    g.input_dims = in;
+    g.output_dims = {1};
+    for (const char* v : {"a", "b", "c", "v"}) g.constant(v, {2}, std::vector<float>{1, 0.5F});
+    g.constant("k", {2, 2, 2, 2}, std::vector<float>(16, 0.25F));
+    g.constant("axes", {1}, std::vector<std::int64_t>{1});
+    g.constant("shape", {2}, std::vector<std::int64_t>{0, -1});
+    g.constant("pads", {8}, std::vector<std::int64_t>{0, 0, 1, 0, 0, 0, 0, 1});
+    make(g);
+    keep("check_model/" + name, g.model());
+  };
+  const Dims image = {1, 2, 4, 4};
+  variant("conv", image, [](auto& g) { g.node("Conv", {"x", "k", "a"}, {"z"}, attribute("pads", Dims{1, 1, 0, 0}) + attribute("strides", Dims{2, 1})); g.node("Relu", {"z"}, {"y"}); });
+  variant("pools", image, [](auto& g) {
+    g.node("MaxPool", {"x"}, {"m"}, attribute("kernel_shape", Dims{2, 2}) + attribute("pads", Dims{0, 1, 0, 1}));
+    g.node("AveragePool", {"m"}, {"n"}, attribute("kernel_shape", Dims{3, 3}) + attribute("count_include_pad", std::int64_t{1}));
+    g.node("GlobalAveragePool", {"n"}, {"y"});
+  });
+  variant("norm", image, [](auto& g) { g.node("BatchNormalization", {"x", "a", "b", "c", "v"}, {"n"}); g.node("Pad", {"n", "pads"}, {"p"}); g.node("Transpose", {"p"}, {"t"}, attribute("perm", Dims{0, 2, 3, 1})); g.node("LeakyRelu", {"t"}, {"y"}); });
+  variant("shapes", {1, 2}, [](auto& g) { g.node("Unsqueeze", {"x", "axes"}, {"u"}); g.node("Squeeze", {"u", "axes"}, {"s"}); g.node("Reshape", {"s", "shape"}, {"r"}); g.node("Flatten", {"r"}, {"f"}); g.node("Div", {"f", "a"}, {"d"}); g.node("Tanh", {"d"}, {"y"}); });
+  variant("unknown", {1, 2}, [](auto& g) { g.infos = onnx_bytes::Graph::info(13, "u", {1, 2}); g.node("Mystery", {"x"}, {"u"}); g.node("Mul", {"a", "u"}, {"y"}); });
+}
+
+void certificate_seeds() {
+  check::Certificate c;
+  c.engine = "seed";
+  fuzz::address(c);
+  check::Node leaf, split, input, clip;
+  leaf.lambda = {1, 0.5};
+  leaf.beta = {0.25F};
+  leaf.slopes = {{c.name_id("h"), 1, {}, {0, 255}}, {c.name_id("p"), 2, {0}, {40000, 20000}}};
+  split.kind = check::Node::Kind::relu_split;
+  split.value = c.name_id("z");
+  split.bounds = 3;
+  input.kind = check::Node::Kind::input_split;
+  input.at = 0.25;
+  clip.kind = check::Node::Kind::clip;
+  clip.lambda = {1, 0};
+  clip.cuts = {{0, true, 0.75}};
+  const auto placed = [](check::Node n, std::int32_t low, std::int32_t high) { n.low = low; n.high = high; return n; };
+  c.bounds.resize(3);
+  c.bounds[1].mode = check::Bounds::Mode::backward;
+  c.bounds[2].mode = check::Bounds::Mode::steps;
+  check::BackwardStep step;
+  step.value = c.name_id("z");
+  step.rows = check::BackwardStep::Rows::listed;
+  step.listed = {0, 1};
+  step.each_lower = {{}, {}};
+  c.bounds[2].steps = {step};
+  c.proofs = {{0, 0, {{placed(split, 1, 2), leaf, placed(input, 3, 4), leaf, placed(clip, 5, -1), leaf}}}, {0, 1, {{leaf}}}};
+  c.proofs[1].tree.nodes[0].bounds = 2;
+  keep("certificate/tree", check::serialize(c));
+  c.arithmetic = check::Arithmetic::rational;
+  c.semantics = check::Semantics::float32_any_order;
+  check::Statement own;
+  own.kind = check::Statement::Kind::inlined;
+  own.title = "members";
+  own.lower = {-1, -1};
+  own.upper = {1, 1};
+  own.members = {{}, {{0, 0, 0}}};
+  own.disjuncts = {{{{{0}, {0}, {1}, {-1}, {5, 6}, true}}}};
+  c.statements.push_back(own);
+  check::Statement later = own;
+  later.base = 2;
+  later.lower = later.upper = {};
+  later.changes = {{1, 0, 0.5}};
+  c.statements.push_back(later);
+  c.proofs.push_back({1, 0, {{leaf}}});
+  keep("certificate/inlined", check::serialize(c));
+}
+
 }  // namespace
 
 int main(int count, char** words) {
@@ -193,5 +283,8 @@ int main(int count, char** words) {
   image_seeds();
   array_seeds();
   input_seeds();
+  property_seeds();
+  check_model_seeds();
+  certificate_seeds();
   return 0;
 }

@@ -9,6 +9,9 @@ boundlight_replay(onnx 2000)
 boundlight_replay(image 2000 ZLIB::ZLIB)
 boundlight_replay(array 2000)
 boundlight_replay(input 2000)
+boundlight_replay(property 2000)
+boundlight_replay(check_model 2000)
+boundlight_replay(certificate 2000)
 
 # Writes the inputs that fuzzing started from: make_fuzz_seeds FOLDER.
 add_executable(make_fuzz_seeds EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/fuzz/make_seeds.cpp)

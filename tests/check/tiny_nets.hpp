@@ -31,6 +31,8 @@ struct Affine {                      // a . x + c
 Polygon box_polygon(const std::array<Rational, 2>& lower, const std::array<Rational, 2>& upper);
 Polygon cut(const Polygon& p, const Affine& keep);  // the part where keep >= 0
 Rational least(const Polygon& p, const Affine& f);  // p is not empty
+Affine negative(const Affine& f);
+Affine combine(const std::vector<Affine>& y, const std::vector<Rational>& c, const Rational& d);  // sum c_j y_j - d
 
 // x -> dense -> relu -> dense -> ... -> dense, with an optional addition of the first hidden layer to the second.
 struct Net {

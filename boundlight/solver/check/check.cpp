@@ -163,8 +163,7 @@ Result<Verdict> check_bytes(std::string_view certificate_bytes, std::string_view
   v.least_margin = std::numeric_limits<double>::infinity();
   const auto certificate = parse_certificate(certificate_bytes);
   if (!certificate.ok()) {
-    v.place = "certificate, " + certificate.error().place;
-    v.reason = certificate.error().message;
+    v.place = "certificate, " + certificate.error().place, v.reason = certificate.error().message;
     return v;
   }
   const Certificate& c = certificate.value();
@@ -173,8 +172,7 @@ Result<Verdict> check_bytes(std::string_view certificate_bytes, std::string_view
     Checker(c, options.stop, v).run(model, spec);
     v.kind = v.trusted.empty() ? Verdict::Kind::accepted : Verdict::Kind::partial;
   } catch (const Refusal& r) {
-    v.place = r.place;
-    v.reason = r.what();
+    v.place = r.place, v.reason = r.what();
     v.proved.clear();
   } catch (const Stopped&) {
     return Error{ErrorKind::cancelled, "", "the check was stopped before its end"};

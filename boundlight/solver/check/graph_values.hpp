@@ -22,7 +22,6 @@ namespace boundlight::check {
 
 using Dims = std::vector<std::int64_t>;
 using Numbers = std::vector<double>;
-inline constexpr std::int64_t kMaxElements = std::int64_t{1} << 28;
 
 // What a value name stands for: a tensor of the graph seen in some shape, or a constant (integers as doubles).
 struct Value {
@@ -44,12 +43,17 @@ class GraphValues {
 
  protected:
   void need(bool holds, const char* otherwise) const { if (!holds) throw Refusal(place_, otherwise); }
+  // Small files can describe large graphs: all elements and coefficients come out of one budget.
+  template <class... N> void spend(N... factors) {
+    budget_ -= (1.0 * ... * static_cast<double>(factors));
+    need(budget_ >= 0, "the model's tensors and matrices are too large together");
+  }
 
   // ---- values ----
   std::int64_t size_of(const Dims& dims) const {
     std::int64_t n = 1;
     for (const std::int64_t d : dims) {
-      need(d > 0 && d <= kMaxElements && n <= kMaxElements / d, "a tensor is empty or has more than 2^28 elements");
+      need(d > 0 && d <= max_elements_ && n <= max_elements_ / d, "a tensor is empty or has too many elements");
       n *= d;
     }
     return n;
@@ -59,6 +63,7 @@ class GraphValues {
     if (v.tensor >= 0) model.tensor_of[name] = v.tensor;
   }
   int tensor(const std::string& name, std::int64_t size) {
+    spend(size);
     model.tensors.push_back({name, static_cast<std::size_t>(size)});
     return static_cast<int>(model.tensors.size() - 1);
   }
@@ -112,7 +117,7 @@ class GraphValues {
     return *input(i).data;
   }
   Dims whole(int i) const {
-    for (const double x : constant(i)) need(std::fabs(x) <= kMaxElements && x == std::floor(x), "a size or an axis is out of range");
+    for (const double x : constant(i)) need(std::fabs(x) <= static_cast<double>(max_elements_) && x == std::floor(x), "a size or an axis is out of range");
     return {constant(i).begin(), constant(i).end()};
   }
   const onnx::AttributeProto* attribute(const char* name, onnx::AttributeProto::AttributeType type) const {
@@ -129,13 +134,12 @@ class GraphValues {
   }
   double real(const char* name, float otherwise) const {
     const auto* a = attribute(name, onnx::AttributeProto::FLOAT);
-    const double x = a ? a->f() : otherwise;
-    need(std::isfinite(x), "an attribute is infinite or NaN");
-    return x;
+    need(!a || std::isfinite(a->f()), "an attribute is infinite or NaN");
+    return a ? a->f() : otherwise;
   }
-  std::string text(const char* name, const char* otherwise) const {
+  std::string text(const char* name) const {
     const auto* a = attribute(name, onnx::AttributeProto::STRING);
-    return a ? a->s() : otherwise;
+    return a ? a->s() : "";
   }
   Dims list(const char* name, const Dims& otherwise = {}) const {
     const auto* a = attribute(name, onnx::AttributeProto::INTS);
@@ -181,7 +185,8 @@ class GraphValues {
       }
   }
   // z[o] = factor * y[source(o)], or 0 where the source is -1
-  static Part moved(int from, std::int64_t size, const auto& source, double factor = 1) {
+  Part moved(int from, std::int64_t size, const auto& source, double factor = 1) {
+    spend(size);
     Part p{from, {}, {}, 0};
     for (std::int64_t o = 0; o < size; ++o, p.by_output.end_row())
       if (const std::int64_t i = source(o); i >= 0) p.by_output.add(i, factor);
@@ -223,7 +228,8 @@ class GraphValues {
 
   const onnx::NodeProto* node_ = nullptr;
   std::string place_;
-  std::int64_t opset_ = 0;
+  std::int64_t opset_ = 0, max_elements_ = 0;
+  double budget_ = 0;
   std::map<std::string, Value> values_;
   std::map<std::string, const onnx::ValueInfoProto*> infos_;
 };

@@ -27,8 +27,10 @@ struct Windows {
 
 class Reader : public GraphValues {
  public:
-  Reader(const onnx::GraphProto& graph, std::int64_t opset) {
+  Reader(const onnx::GraphProto& graph, std::int64_t opset, std::int64_t max_elements) {
     opset_ = opset;
+    max_elements_ = max_elements;
+    budget_ = 2.0 * static_cast<double>(max_elements);
     for (const auto& t : graph.initializer()) {
       place_ = "initializer " + t.name();
       define(t.name(), constant_of(t));
@@ -116,7 +118,7 @@ class Reader : public GraphValues {
     for (std::size_t i = 0; i < to.size(); ++i) {
       if (to[i] == 0 && i < from.size()) to[i] = from[i];
       if (to[i] == -1 && open < 0) open = static_cast<std::int64_t>(i);
-      else need(to[i] > 0 && known <= kMaxElements / to[i], "the new shape is not possible"), known *= to[i];
+      else need(to[i] > 0 && known <= max_elements_ / to[i], "the new shape is not possible"), known *= to[i];
     }
     if (open >= 0) to[open] = size_of(from) / known;
     same_data(to);
@@ -138,7 +140,7 @@ class Reader : public GraphValues {
   }
 
   void transpose_node() {
-    const Value v = input(0);
+    const Value v = computed();
     const std::size_t rank = v.dims.size();
     Dims order(rank), to, strides;
     std::iota(order.rbegin(), order.rend(), 0);
@@ -148,18 +150,11 @@ class Reader : public GraphValues {
     for (const std::int64_t i : order) {
       need(order.size() == rank && i >= 0 && std::size_t(i) < rank && !used[i], "perm is not a permutation");
       used[i] = true;
-      to.push_back(v.dims[i]);
-      strides.push_back(all[i]);
-    }
-    const auto source = [&](std::int64_t o) { return dot_position(o, to, strides); };
-    if (v.data) {
-      Numbers data;
-      for (std::size_t o = 0; o < v.data->size(); ++o) data.push_back((*v.data)[source(static_cast<std::int64_t>(o))]);
-      return define(node_->output(0), {to, -1, std::make_shared<const Numbers>(std::move(data))});
+      to.push_back(v.dims[i]), strides.push_back(all[i]);
     }
     Op op = op_of(Form::affine);
     op.float_extra = -1;
-    op.parts.push_back(moved(v.tensor, size_of(to), source));
+    op.parts.push_back(moved(v.tensor, size_of(to), [&](std::int64_t o) { return dot_position(o, to, strides); }));
     emit(std::move(op), to);
   }
 
@@ -168,10 +163,10 @@ class Reader : public GraphValues {
     const std::size_t rank = v.dims.size();
     const Dims pads = opset_ >= 11 ? whole(1) : list("pads");
     const double filling = opset_ < 11 ? real("value", 0) : has(2) ? constant(2).at(0) : 0;
-    need(text("mode", "constant") == "constant" && !has(3) && pads.size() == 2 * rank, "only constant padding of all axes is supported");
+    need((text("mode").empty() || text("mode") == "constant") && !has(3) && pads.size() == 2 * rank, "only constant padding of all axes is supported");
     Dims to(rank);
     for (std::size_t i = 0; i < rank; ++i) {
-      need(std::min(pads[i], pads[rank + i]) >= 0 && std::max(pads[i], pads[rank + i]) <= kMaxElements, "negative or huge pads are not supported");
+      need(std::min(pads[i], pads[rank + i]) >= 0 && std::max(pads[i], pads[rank + i]) <= max_elements_, "negative or huge pads are not supported");
       to[i] = v.dims[i] + pads[i] + pads[rank + i];
     }
     Op op = op_of(Form::affine);
@@ -191,8 +186,8 @@ class Reader : public GraphValues {
   }
 
   // outputs = for each of `others` vectors of length m: n sums of weight(o, i) y[at(other, i)]
-  Part products(int from, std::int64_t others, std::int64_t n, std::int64_t m, const auto& at, const auto& weight, bool other_first) const {
-    need(others <= kMaxElements / n && others * n <= kMaxElements / m, "the matrix is too large");
+  Part products(int from, std::int64_t others, std::int64_t n, std::int64_t m, const auto& at, const auto& weight, bool other_first) {
+    spend(others, n, m);
     Part p{from, {}, {}, 0};
     for (std::int64_t row = 0; row < others * n; ++row, p.by_output.end_row()) {
       const std::int64_t other = other_first ? row / n : row % others, o = other_first ? row % n : row / others;
@@ -270,6 +265,7 @@ class Reader : public GraphValues {
     const Dims of_x = broadcast(x.dims, to), of_c = broadcast(input(side).dims, to);
     Op op = op_of(Form::affine);
     Part p{x.tensor, {}, {}, 0};
+    spend(size_of(to));
     for (std::int64_t o = 0; o < size_of(to); ++o, p.by_output.end_row()) {
       const double c = constant(side)[dot_position(o, to, of_c)];
       p.by_output.add(dot_position(o, to, of_x), divides ? reciprocal(c, op.relative) : c);
@@ -283,8 +279,8 @@ class Reader : public GraphValues {
     const std::size_t rank = kernel.size();
     Windows w{Dims(dims.begin() + 2, dims.end()), kernel, list("strides", Dims(rank, 1)), list("dilations", Dims(rank, 1)), {}, {}};
     Dims pads = list("pads", Dims(2 * rank, 0));
-    const std::string automatic = text("auto_pad", "NOTSET");
-    need(whole("ceil_mode", 0) == 0 && (automatic == "NOTSET" || automatic == "VALID"), "ceil_mode and auto_pad SAME are not supported");
+    const std::string automatic = text("auto_pad");
+    need(whole("ceil_mode", 0) == 0 && automatic.find("SAME") == automatic.npos, "ceil_mode and auto_pad SAME are not supported");
     need(w.stride.size() == rank && w.dilation.size() == rank && pads.size() == 2 * rank, "strides, dilations or pads have the wrong length");
     if (automatic == "VALID") pads.assign(2 * rank, 0);
     for (std::size_t i = 0; i < rank; ++i) {
@@ -292,12 +288,9 @@ class Reader : public GraphValues {
         need(x >= 1 && x <= 65536, "kernel, strides, dilations or pads are out of range");
       const std::int64_t room = w.in[i] + pads[i] + pads[rank + i] - (w.dilation[i] * (kernel[i] - 1) + 1);
       need(room >= 0, "the kernel is larger than its input");
-      w.begin.push_back(pads[i]);
-      w.out.push_back(room / w.stride[i] + 1);
+      w.begin.push_back(pads[i]), w.out.push_back(room / w.stride[i] + 1);
     }
-    w.area = size_of(w.in);
-    w.taps = size_of(w.kernel);
-    w.positions = size_of(w.out);
+    w.area = size_of(w.in), w.taps = size_of(w.kernel), w.positions = size_of(w.out);
     return w;
   }
   static Dims pooled(std::int64_t channels, const Windows& w) {
@@ -316,7 +309,7 @@ class Reader : public GraphValues {
     const Windows win = windows(x.dims, kernel);
     const std::int64_t groups = whole("group", 1), outputs = wd[0], channels = wd[1];
     need(groups >= 1 && groups <= outputs && outputs % groups == 0 && channels * groups == x.dims[1], "the channels do not fit the groups");
-    need(outputs <= kMaxElements / win.positions && outputs * win.positions <= kMaxElements / (channels * win.taps), "the convolution is too large");
+    spend(outputs, win.positions, channels, win.taps);
     need(!has(2) || static_cast<std::int64_t>(constant(2).size()) == outputs, "the bias has the wrong length");
     Op op = op_of(Form::affine);
     Part p{x.tensor, {}, {}, 0};
@@ -336,6 +329,7 @@ class Reader : public GraphValues {
     need(x.dims.size() >= 3, "the input must have batch 1, channels and spatial dimensions");
     const Windows win = windows(x.dims, global ? Dims(x.dims.begin() + 2, x.dims.end()) : list("kernel_shape"));
     const bool with_pads = !global && whole("count_include_pad", 0) != 0;
+    spend(x.dims[1], win.positions, win.taps);
     Op op = op_of(Form::affine);
     op.float_extra = 3;  // the sum, then a division or a product with a rounded reciprocal
     Part p{x.tensor, {}, {}, 0};
@@ -353,7 +347,7 @@ class Reader : public GraphValues {
   void max_pool() {
     const Value& x = computed();
     const Windows win = windows(x.dims, list("kernel_shape"));
-    need(x.dims[1] * win.positions <= kMaxElements / win.taps, "the pool is too large");
+    spend(x.dims[1], win.positions, win.taps);
     Op op = op_of(Form::max_pool, x.tensor, static_cast<std::size_t>(2 * win.taps));
     op.window = static_cast<std::size_t>(win.taps);
     for (std::int64_t row = 0; row < x.dims[1] * win.positions; ++row) {
@@ -379,6 +373,7 @@ class Reader : public GraphValues {
     Op op = op_of(Form::affine);
     op.relative = 0x1p-50;
     op.has_float_rule = false;
+    spend(n);
     Part p{x.tensor, {}, {}, 0};
     for (std::int64_t o = 0; o < n; ++o, p.by_output.end_row()) {
       const std::size_t c = static_cast<std::size_t>(o / inner) % channels;
@@ -427,7 +422,7 @@ class Reader : public GraphValues {
 
 }  // namespace
 
-Model read_model(std::string_view bytes) {
+Model read_model(std::string_view bytes, std::int64_t max_elements) {
   onnx::ModelProto proto;
   if (bytes.size() > std::numeric_limits<int>::max() || !proto.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
     throw Refusal("model", "the file is not an ONNX model");
@@ -435,7 +430,7 @@ Model read_model(std::string_view bytes) {
   for (const auto& set : proto.opset_import())
     if (set.domain().empty() || set.domain() == "ai.onnx") opset = set.version();
   if (opset < 7) throw Refusal("model", "the operator set is too old; 7 or later is read");
-  return std::move(Reader(proto.graph(), opset).model);
+  return std::move(Reader(proto.graph(), opset, max_elements).model);
 }
 
 }  // namespace boundlight::check

@@ -72,7 +72,8 @@ struct Model {
   std::map<std::string, int> op_of;      // activation's output value name -> op
 };
 
-// Throws Refusal. A free leading dimension is read as 1.
-Model read_model(std::string_view onnx_bytes);
+// Throws Refusal. A free leading dimension is read as 1. No tensor has more than max_elements elements, and all tensors
+// and matrices together have at most twice as many numbers (about 64 bytes each).
+Model read_model(std::string_view onnx_bytes, std::int64_t max_elements = std::int64_t{1} << 26);
 
 }  // namespace boundlight::check

@@ -107,11 +107,8 @@ void plane_of(const Op& op, std::size_t o, const Box& box, const double* slopes,
   p.lower.assign(inputs, 0);
   p.upper.assign(inputs, 0);
   p.lower_shift = p.upper_shift = 0;
-  if (op.form == Form::opaque) {
-    p.lower_shift = box.lower[o];
-    p.upper_shift = box.upper[o];
-    return;
-  }
+  if (op.form == Form::opaque) p.lower_shift = box.lower[o], p.upper_shift = box.upper[o];
+  if (op.form == Form::opaque) return;
   if (slopes && std::isnan(slopes[0])) slopes = nullptr;
   if (op.form == Form::max_pool) return window_plane(op, &op.taps[o * op.window], box, slopes, p);
   const double l = sign > 0 ? std::max(0.0, box.lower[o]) : box.lower[o], u = sign < 0 ? std::min(0.0, box.upper[o]) : box.upper[o];
@@ -135,8 +132,7 @@ void Propagation::forward(const Op& op, Boxes& b) const {
     for (std::size_t k = 0; k < op.window; ++k) {
       const std::int64_t at = op.taps[o * op.window + k];
       if (at < 0) continue;
-      box.lower[o] = std::max(box.lower[o], in.lower[at]);
-      box.upper[o] = std::max(box.upper[o], in.upper[at]);
+      box.lower[o] = std::max(box.lower[o], in.lower[at]), box.upper[o] = std::max(box.upper[o], in.upper[at]);
     }
   }
 }

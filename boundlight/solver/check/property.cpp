@@ -70,6 +70,7 @@ class Parser {
 
   static std::int64_t variable(const Item& it) {  // kOne: not a variable
     std::int64_t i = 0;
+    if (it.word.size() > 3 && it.word[2] == '0') return kOne;
     if (it.word.size() < 3 || it.word.size() > 12 || (it.word[0] != 'X' && it.word[0] != 'Y') || it.word[1] != '_') return kOne;
     for (const char c : it.word.substr(2)) {
       if (c < '0' || c > '9') return kOne;
@@ -84,9 +85,9 @@ class Parser {
 
   static Rational number(const Item& it) {
     using boost::multiprecision::cpp_int;
-    cpp_int digits = 0, power = 1;
+    cpp_int digits = 0;
     std::size_t k = it.word.find_first_not_of("+-") == 1 ? 1 : 0, count = 0;
-    int shift = 0, exponent = 0;
+    std::int64_t shift = 0, exponent = 0;
     bool point = false;
     for (; k < it.word.size() && it.word[k] != 'e' && it.word[k] != 'E'; ++k) {
       const char c = it.word[k];
@@ -97,17 +98,15 @@ class Parser {
     }
     if (count == 0) refuse(it.at, "not a number or name that is known here");
     if (k < it.word.size()) {
-      const bool signed_ = k + 1 < it.word.size() && (it.word[k + 1] == '-' || it.word[k + 1] == '+');
-      const std::string_view rest = it.word.substr(k + 1 + signed_);
-      if (rest.empty() || rest.size() > 9) refuse(it.at, "an exponent is out of range");
-      for (const char c : rest) {
-        if (c < '0' || c > '9') refuse(it.at, "an exponent is not a number");
-        exponent = 10 * exponent + (c - '0');
-      }
-      shift += signed_ && it.word[k + 1] == '-' ? -exponent : exponent;
+      std::string_view rest = it.word.substr(k + 1);
+      const char sign = rest.empty() ? '+' : rest[0];
+      if (!rest.empty() && (sign == '-' || sign == '+')) rest.remove_prefix(1);
+      if (rest.empty() || rest.size() > 9 || rest.find_first_not_of("0123456789") != rest.npos) refuse(it.at, "not an exponent");
+      for (const char c : rest) exponent = 10 * exponent + (c - '0');
+      shift += sign == '-' ? -exponent : exponent;
     }
     if (shift > 2000 || shift < -2000) refuse(it.at, "an exponent is out of range");
-    power = pow(cpp_int(10), static_cast<unsigned>(std::abs(shift)));
+    const cpp_int power = pow(cpp_int(10), static_cast<unsigned>(std::abs(shift)));
     const Rational q = shift < 0 ? Rational(digits, power) : Rational(digits * power);
     return it.word[0] == '-' ? Rational(-q) : q;
   }
@@ -232,8 +231,7 @@ struct Sides {
 void round_outward(Region& r) {
   r.outward = {};
   for (std::size_t i = 0; i < r.lower.size(); ++i) {
-    r.outward.lower.push_back(round_down(r.lower[i]));
-    r.outward.upper.push_back(round_up(r.upper[i]));
+    r.outward.lower.push_back(round_down(r.lower[i])), r.outward.upper.push_back(round_up(r.upper[i]));
     if (r.lower[i] > r.upper[i]) r.empty = true;
   }
 }

@@ -213,18 +213,18 @@ class Parser {
     for (std::size_t i = 0; i + 1 < sides.size(); ++i) {
       const bool equal = op.text == "=", less = op.text[0] == '<';
       const bool strict = !equal && op.text.size() == 1;
-      if (equal || less) all.children.push_back(atom(sides[i], sides[i + 1], strict, negated));
-      if (equal || !less) all.children.push_back(atom(sides[i + 1], sides[i], strict, negated));
+      if (equal || less) all.children.push_back(atom(op, sides[i], sides[i + 1], strict, negated));
+      if (equal || !less) all.children.push_back(atom(op, sides[i + 1], sides[i], strict, negated));
     }
     return all.children.size() == 1 ? all.children[0] : all;
   }
 
   // small <= large (< where strict), or its negation large < small (<=).
-  Formula atom(const Linear& small, const Linear& large, bool strict, bool negated) {
+  Formula atom(const Token& at, const Linear& small, const Linear& large, bool strict, bool negated) {
     Atom a;
     a.left = negated ? large : small;
     a.left.add(negated ? small : large, -1);
-    a.left.drop_zeros();
+    tidy(a.left, at);
     a.strict = strict != negated;
     atoms_.push_back(std::move(a));
     Formula f;
@@ -283,8 +283,17 @@ class Parser {
     if (n == 0) throw Trouble{tokens_.peek(), "'" + clip(op.text) + "' needs an argument"};
     if (n == 1 && op.text == "/") throw Trouble{tokens_.peek(), "'/' needs two arguments"};
     result.scale(n == 1 && op.text == "-" ? Rational(-1) : factor);
-    result.drop_zeros();
+    tidy(result, op);
     return result;
+  }
+
+  // Drops what cancelled, and refuses numbers that only a hostile file would make.
+  void tidy(Linear& e, const Token& at) const {
+    e.drop_zeros();
+    const std::size_t most = static_cast<std::size_t>(limits_.max_digits) * 8;
+    bool fits = bits(e.constant) <= most;
+    for (const auto& [v, c] : e.terms) fits = fits && bits(c) <= most;
+    if (!fits) throw Trouble{at, "a number grows beyond " + std::to_string(limits_.max_digits) + " digits (max_digits)", ErrorKind::unsupported};
   }
 
   Tokens tokens_;
