@@ -64,7 +64,10 @@ Result<PreparedInput> finish(PreparedInput sample, const Job& job) {
     sample.applied.push_back("(pixel - mean) / std with mean " + shown(sample.map.mean) + " and std " + shown(sample.map.std));
   }
   sample.values.reserve(sample.pixels.size());
-  for (std::size_t i = 0; i < sample.pixels.size(); ++i) sample.values.push_back(sample.map.value(static_cast<std::int64_t>(i), sample.pixels[i]));
+  for (std::size_t i = 0; i < sample.pixels.size(); ++i) {
+    sample.values.push_back(sample.map.value(static_cast<std::int64_t>(i), sample.pixels[i]));
+    if (!std::isfinite(sample.values.back())) return bad_input("option --std", "makes a value too large for a number; correct mean and std");
+  }
   return sample;
 }
 

@@ -255,6 +255,7 @@ TEST_CASE("what does not fit is refused, and says how to go on") {
   image_refused(image(8, 9, 1), {1, 1, 8, 8}, options({{"resize", "9x9"}}), "option --resize", "asks for 9x9");
   image_refused(image(8, 8, 3), {1, 3, 8, 8}, options({{"mean", "1,2"}}), "option --mean", "has 2 numbers");
   image_refused(image(8, 8, 3), {1, 3, 8, 8}, options({{"std", "1,2,3,4"}}), "option --std", "3 channels");
+  image_refused(image(8, 8, 3), {1, 3, 8, 8}, options({{"mean", "-1e308"}, {"std", "1e-300"}}), "option --std", "too large");
   const auto array_refused = [](const Tensor& t, const Shape& shape, const std::string& words) {
     check_refused(prepare_inputs(t, shape, {}, "a.npy"), "a.npy", words);
   };
