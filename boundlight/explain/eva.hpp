@@ -22,6 +22,7 @@ enum class EvaTier : std::uint8_t {
   shared,   // one set of planes on B, read off for every cell
   refined,  // intermediate boxes and final rows per cell, by rank updates of B's planes
   full,     // everything recomputed per cell
+  alpha,    // refined, with lower slopes optimised on B
 };
 enum class Overlap : std::uint8_t {
   margin,    // bound f_k - f_c itself

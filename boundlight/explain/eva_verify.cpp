@@ -35,7 +35,7 @@ Tier tier_of(EvaTier tier) {
   switch (tier) {
     case EvaTier::shared: return Tier::shared;
     case EvaTier::full: return Tier::full;
-    case EvaTier::refined: break;
+    case EvaTier::refined: case EvaTier::alpha: break;
   }
   return Tier::refined;
 }
@@ -50,7 +50,9 @@ Result<void> verify(Engine& engine, const EvaQuestion& q, const Rivals& rivals, 
   base.upper = q.upper;
   std::vector<std::vector<std::int64_t>> cells(static_cast<std::size_t>(q.cells));
   for (std::size_t j = 0; j < q.cell.size(); ++j) cells[static_cast<std::size_t>(q.cell[j])].push_back(static_cast<std::int64_t>(j));
-  BL_TRY(bounds, engine.family(frozen_family(std::move(base), q.x, cells), forms, tier_of(o.tier), o.bounds));
+  BoundOptions options = o.bounds;
+  if (o.tier == EvaTier::alpha) options.method = Method::alpha;
+  BL_TRY(bounds, engine.family(frozen_family(std::move(base), q.x, cells), forms, tier_of(o.tier), options));
   map.counters = bounds.counters;
   map.complete = map.complete && bounds.complete;
   map.notes.insert(map.notes.end(), bounds.notes.begin(), bounds.notes.end());

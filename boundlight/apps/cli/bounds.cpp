@@ -20,11 +20,12 @@ struct Options {
   std::string node, method = "crown", semantics = "real", precision = "auto", device = "cpu", json, planes;
   bool unsound = false;
   double timeout = 0;
+  int alpha_steps = 20;
   std::uint64_t memory = 0;
 };
 
 const std::map<std::string, Method> kMethods = {{"interval", Method::interval}, {"forward", Method::forward}, {"crown", Method::crown},
-                                                {"combined", Method::combined}};
+                                                {"combined", Method::combined}, {"alpha", Method::alpha}};
 
 // The region named by --box, or the ball around every input sample.
 Result<Regions> regions_of(const Network& network, const Options& o, const Output& output) {
@@ -108,6 +109,7 @@ Result<int> run(const Options& o, StopToken stop) {
   options.precision = o.precision == "float" ? Precision::single : o.precision == "double" ? Precision::dual : Precision::automatic;
   options.sound = !o.unsound;
   options.planes = !o.planes.empty();
+  options.alpha_steps = o.alpha_steps;
   options.memory = o.memory << 20;
   options.stop = o.timeout > 0 ? stop.with_deadline(o.timeout) : stop;
   const auto start = std::chrono::steady_clock::now();
@@ -148,10 +150,11 @@ void add_bounds(CLI::App& app, Session& session) {
   add_region_options(*command, o->region);
   command->add_option("--box", o->box, "Lower and upper ends as arrays, in the network's own units")->expected(2)->type_name("LOWER UPPER")->group("Region");
   command->add_option("--node", o->node, "Value to bound by name; default: output 0");
-  command->add_option("--method", o->method, "interval, forward, crown or combined")->check(CLI::IsMember({"interval", "forward", "crown", "combined"}))->capture_default_str();
+  command->add_option("--method", o->method, "interval, forward, crown, combined or alpha")->check(CLI::IsMember({"interval", "forward", "crown", "combined", "alpha"}))->capture_default_str();
   command->add_option("--semantics", o->semantics, "real, or float32-any-order: also every float32 evaluation")->check(CLI::IsMember({"real", "float32-any-order"}))->capture_default_str();
   command->add_option("--precision", o->precision, "auto, float or double")->check(CLI::IsMember({"auto", "float", "double"}))->capture_default_str();
   command->add_option("--device", o->device, "cpu, cuda or emulated")->capture_default_str();
+  command->add_option("--alpha-steps", o->alpha_steps, "Steps of method alpha")->check(CLI::NonNegativeNumber)->capture_default_str();
   command->add_option("--memory", o->memory, "Cap for rows in flight, MiB (default: half of the machine's memory)");
   command->add_option("--timeout", o->timeout, "Seconds; the best sound bounds so far are printed, exit code 12");
   command->add_option("--planes", o->planes, "Write the linear planes in the inputs to FILE.npz")->type_name("FILE");

@@ -22,9 +22,9 @@ struct Options {
   std::uint64_t seed = 1;
 };
 
-const std::map<std::string, EvaTier> kTiers = {{"shared", EvaTier::shared}, {"refined", EvaTier::refined}, {"full", EvaTier::full}};
+const std::map<std::string, EvaTier> kTiers = {{"shared", EvaTier::shared}, {"refined", EvaTier::refined}, {"full", EvaTier::full}, {"alpha", EvaTier::alpha}};
 const std::map<std::string, Estimate> kEstimates = {{"attained", Estimate::attained}, {"verified", Estimate::verified}, {"midpoint", Estimate::midpoint}};
-const std::map<std::string, Method> kMethods = {{"interval", Method::interval}, {"forward", Method::forward}, {"crown", Method::crown}, {"combined", Method::combined}};
+const std::map<std::string, Method> kMethods = {{"interval", Method::interval}, {"forward", Method::forward}, {"crown", Method::crown}, {"combined", Method::combined}, {"alpha", Method::alpha}};
 
 Error bad(const std::string& option, const std::string& what) { return {ErrorKind::bad_input, "option --" + option, what}; }
 
@@ -205,8 +205,8 @@ void add_explain(CLI::App& app, Session& session) {
   command->add_option("--class", o->label, "Class to explain (default: the predicted one)")->check(CLI::NonNegativeNumber)->group("Map");
   command->add_option("--target", o->target, "Only this rival class")->check(CLI::NonNegativeNumber)->group("Map");
   command->add_option("--half", o->half, "plus: only brighter pixels, minus: only darker ones")->check(CLI::IsMember({"plus", "minus"}))->group("Map");
-  command->add_option("--tier", o->tier, "shared, refined or full")->check(CLI::IsMember({"shared", "refined", "full"}))->capture_default_str()->group("Map");
-  command->add_option("--method", o->method, "Bound method: interval, forward, crown or combined")->check(CLI::IsMember({"interval", "forward", "crown", "combined"}))->capture_default_str()->group("Map");
+  command->add_option("--tier", o->tier, "shared, refined, full or alpha")->check(CLI::IsMember({"shared", "refined", "full", "alpha"}))->capture_default_str()->group("Map");
+  command->add_option("--method", o->method, "Bound method: interval, forward, crown, combined or alpha")->check(CLI::IsMember({"interval", "forward", "crown", "combined", "alpha"}))->capture_default_str()->group("Map");
   command->add_option("--overlap", o->overlap, "margin, or separate as in the paper")->check(CLI::IsMember({"margin", "separate"}))->capture_default_str()->group("Map");
   command->add_option("--estimate", o->estimate, "What is drawn: attained, verified or midpoint")->check(CLI::IsMember({"attained", "verified", "midpoint"}))->capture_default_str()->group("Map");
   command->add_option("--tau", o->tau, "Cells and pairs within tau count as equal (default: 1 % of the largest upper end)")->check(CLI::NonNegativeNumber)->group("Map");

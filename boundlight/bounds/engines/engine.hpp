@@ -26,13 +26,15 @@ enum class Precision : std::uint8_t {
   automatic,  // intermediate bounds in float, the rows asked for in double
 };
 
-enum class Method : std::uint8_t { interval, forward, crown, combined };
+enum class Method : std::uint8_t { interval, forward, crown, combined, alpha };
 
 struct BoundOptions {
   Method method = Method::crown;
   Precision precision = Precision::automatic;
   Semantics semantics = Semantics::real;
   SlopeRule slopes = SlopeRule::adaptive;
+  int alpha_steps = 20;          // method alpha: steps of the slope search (slope_search.hpp)
+  double alpha_rate = 0.25;      // their size, relative to the range of a slope
   bool sound = true;             // false: measure the price of soundness; results are no bounds
   std::uint32_t without_charges = 0;  // bits of Charge left out (planted errors of tests); results are no bounds
   bool planes = false;           // also return input planes of every form

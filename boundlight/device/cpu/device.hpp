@@ -125,10 +125,10 @@ class Device {
   }
   // Every row's window through a convolution: origin_y, origin_x per row. Results follow each other in `into`.
   template <class T>
-  void window_back(const device_cpu::WindowProduct& p, std::int64_t rows, const T* a, const T* weights, const std::int32_t* origin_y, const std::int32_t* origin_x, T* into) {
+  void window_back(const WindowProduct& p, std::int64_t rows, const T* a, const T* weights, const std::int32_t* origin_y, const std::int32_t* origin_x, T* into) {
     const std::int64_t from_width = p.window_h * p.window_w * p.out_channels, to_width = p.into_h * p.into_w * p.groups * p.group_in;
     blocks(rows, rows_per_block(to_width), [&](std::int64_t from, std::int64_t to) {
-      auto scratch = buffer<T>(device_cpu::window_scratch_size(p));
+      auto scratch = buffer<T>(window_scratch_size(p));
       for (std::int64_t r = from; r < to; ++r)
         device_cpu::simd<T>().window_back(p, a + r * from_width, weights, origin_y[r], origin_x[r], scratch.data(), into + r * to_width);
     });
