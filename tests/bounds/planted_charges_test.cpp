@@ -35,9 +35,12 @@ std::vector<ExactRange> exact_ranges(const Question& q, const Network& network, 
   return ranges;
 }
 
-// How many of the questions get an answer that is no bound when charges are left out.
+constexpr std::uint32_t bit(Charge c) { return static_cast<std::uint32_t>(c); }
+
+// How many of the questions get an answer that is no bound when a charge is left out. `exact`: charges for roundings that do not
+// happen in these networks; their slack would hide the error, so both runs that are compared leave them out too.
 template <class Make>
-int caught(const Make& make, Charge left_out, int questions) {
+int caught(const Make& make, Charge left_out, int questions, std::uint32_t exact_steps = 0) {
   int wrong = 0;
   for (int seed = 0; seed < questions; ++seed) {
     Question q = make(static_cast<std::uint64_t>(seed));
@@ -61,7 +64,9 @@ int caught(const Make& make, Charge left_out, int questions) {
       return all;
     };
     CHECK(holds());
-    options.without_charges = static_cast<std::uint32_t>(left_out);
+    options.without_charges = exact_steps;
+    CHECK(holds());
+    options.without_charges = exact_steps | bit(left_out);
     wrong += holds() ? 0 : 1;
   }
   return wrong;
@@ -90,7 +95,7 @@ TEST_CASE("the slope charge left out is caught where a chord is steep and its in
     q.upper = {as_float(1 + std::fabs(normal(random)))};
     return q;
   };
-  CHECK(caught(make, Charge::slope, 60) > 0);
+  CHECK(caught(make, Charge::slope, 60, bit(Charge::product)) > 0);
 }
 
 TEST_CASE("the intercept rounded to nearest is caught where a chord is flat") {
@@ -99,11 +104,11 @@ TEST_CASE("the intercept rounded to nearest is caught where a chord is flat") {
     Question q;
     q.net.layers.push_back({{{1}}, {0}});
     q.net.layers.push_back({{{1}}, {0}});
-    q.lower = {as_float(-1000 * (1 + std::fabs(normal(random))))};
-    q.upper = {as_float(1 + std::fabs(normal(random)))};
+    q.lower = {-std::floor(1000 * (1 + std::fabs(normal(random))))};  // multiples of 2^-9: middle and half width are floats
+    q.upper = {std::ldexp(std::floor(512 * (1 + std::fabs(normal(random)))), -9)};
     return q;
   };
-  CHECK(caught(make, Charge::intercept, 60) > 0);
+  CHECK(caught(make, Charge::intercept, 60, bit(Charge::product) | bit(Charge::slope) | bit(Charge::interval)) > 0);
 }
 
 TEST_CASE("the concretisation charge left out is caught by sums that cancel") {
@@ -162,10 +167,10 @@ TEST_CASE("the offset charge left out is caught by biases that cancel") {
     q.precision = Precision::dual;
     DenseNet::Layer first, second;
     second.weight.emplace_back();
-    for (int i = 0; i < 60; ++i) {
+    for (int i = 0; i < 3000; ++i) {  // sums far larger than the result, whose own last step outward is then small
       first.weight.push_back({0});
-      first.bias.push_back(std::ldexp(1 + std::fabs(normal(random)), 20));
-      second.weight[0].push_back((i % 2 ? -1 : 1) * std::ldexp(1 + std::fabs(normal(random)), 20));
+      first.bias.push_back(i < 1500 ? std::ldexp(1 + std::fabs(normal(random)), 20) : first.bias[static_cast<std::size_t>(i - 1500)]);
+      second.weight[0].push_back(i < 1500 ? std::ldexp(1 + std::fabs(normal(random)), 20) : -second.weight[0][static_cast<std::size_t>(i - 1500)] * (1 + 0x1p-40));
     }
     second.bias = {0};
     q.net.layers = {first, second};
@@ -173,16 +178,7 @@ TEST_CASE("the offset charge left out is caught by biases that cancel") {
     q.upper = {1};
     return q;
   };
-  CHECK(caught(make, Charge::offset, 60) > 0);
-}
-
-TEST_CASE("the interval charge left out is caught by points in affine networks") {
-  const auto make = [](std::uint64_t seed) {
-    HardCase c = hard_case(Style::active, seed + 40);
-    c.upper = c.lower;
-    return Question{c.net, c.lower, c.upper, {}, Method::interval, Precision::single};
-  };
-  CHECK(caught(make, Charge::interval, 60) > 0);
+  CHECK(caught(make, Charge::offset, 20, bit(Charge::product)) > 0);
 }
 
 TEST_CASE("the join charge left out is caught where two copies of an input meet") {
