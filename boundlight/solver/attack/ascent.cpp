@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <random>
 
 namespace boundlight {
@@ -9,54 +10,92 @@ namespace {
 
 constexpr double kMoment1 = 0.5, kMoment2 = 0.9;
 
-// One chunk of samples [from, to) through all steps.
-Result<void> ascend_chunk(Engine& engine, const AscentProblem& p, const AscentOptions& o, std::int64_t from, std::int64_t to, AscentResult& result) {
-  const auto n = static_cast<std::size_t>(engine.network().input_size());
-  const auto width = static_cast<std::size_t>(engine.network().values[static_cast<std::size_t>(p.value)].size);
-  const std::int64_t count = to - from;
-  const bool shared = p.lower.size() == n && p.batch > 1;
-  const auto box = [&](const std::vector<double>& side, std::int64_t b) { return side.data() + (shared ? 0 : static_cast<std::size_t>(b) * n); };
-  std::vector<double> x(p.start.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(from) * n), p.start.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(to) * n));
-  const double decay = o.steps > 1 ? std::pow(o.last_step / o.first_step, 1.0 / (o.steps - 1)) : 1.0;
-  double step = o.first_step;
-  // First and second moments of the gradient (Adam; Kingma and Ba 2015): near a kink the sign of a coordinate's gradient
-  // flips from step to step, and its moments bring it to rest where the plain sign method keeps jumping.
-  std::vector<double> first(x.size(), 0.0), second(x.size(), 0.0);
-  double power1 = 1, power2 = 1;
-  for (int s = 0;; ++s, step *= decay) {
-    const auto record = [&](const std::vector<double>& values, std::vector<double>& weight) {
-      for (std::int64_t i = 0; i < count; ++i) {
-        const double score = p.score(from + i, values.data() + static_cast<std::size_t>(i) * width, weight.data() + static_cast<std::size_t>(i) * width);
-        double& best = result.score[static_cast<std::size_t>(from + i)];
-        if (!(score > best)) continue;
-        best = score;
-        std::copy_n(x.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(i) * n), n, result.point.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(from + i) * n));
+// The state of one chunk of samples [from, from + count).
+class Chunk {
+ public:
+  Chunk(Engine& engine, const AscentProblem& p, const AscentOptions& o, std::int64_t from, std::int64_t to, AscentResult& result)
+      : engine_(engine), p_(p), o_(o), from_(from), count_(to - from), result_(result), n_(static_cast<std::size_t>(engine.network().input_size())),
+        width_(static_cast<std::size_t>(engine.network().values[static_cast<std::size_t>(p.value)].size)),
+        x_(p.start.begin() + from * static_cast<std::ptrdiff_t>(n_), p.start.begin() + to * static_cast<std::ptrdiff_t>(n_)), own_(x_.size()) {
+    if (o.rule == StepRule::adam) first_.assign(x_.size(), 0.0), second_.assign(x_.size(), 0.0);
+  }
+
+  Result<void> run() {
+    const double decay = o_.steps > 1 ? std::pow(o_.last_step / o_.first_step, 1.0 / (o_.steps - 1)) : 1.0;
+    double step = o_.first_step;
+    for (int s = 0;; ++s, step *= decay) {
+      result_.evaluations += count_;
+      if (s == o_.steps || o_.stop.stop_requested()) {
+        BL_TRY(values, engine_.evaluate(x_, count_, {p_.value}, o_.precision));
+        std::vector<double> unused(values[0].size(), 0.0);
+        record(values[0], unused);
+        return {};
       }
-    };
-    result.evaluations += count;
-    if (s == o.steps || o.stop.stop_requested()) {
-      BL_TRY(values, engine.evaluate(x, count, {p.value}, o.precision));
-      std::vector<double> unused(values[0].size(), 0.0);
-      record(values[0], unused);
-      return {};
+      BL_TRY(gradient, engine_.gradient(x_, count_, p_.value, [&](const std::vector<double>& v, std::vector<double>& w) { record(v, w); }, o_.precision));
+      if (enough_) return {};
+      for (std::size_t j = 0; j < x_.size(); ++j) gradient.inputs[j] += own_[j];
+      move(gradient.inputs, step);
     }
-    BL_TRY(gradient, engine.gradient(x, count, p.value, record, o.precision));
-    power1 *= kMoment1, power2 *= kMoment2;
-    for (std::int64_t i = 0; i < count; ++i) {
-      const double *lo = box(p.lower, from + i), *hi = box(p.upper, from + i);
-      for (std::size_t j = 0; j < n; ++j) {
-        const double g = gradient.inputs[static_cast<std::size_t>(i) * n + j];
-        double& to_move = x[static_cast<std::size_t>(i) * n + j];
-        double& m = first[static_cast<std::size_t>(i) * n + j];
-        double& v = second[static_cast<std::size_t>(i) * n + j];
-        m = kMoment1 * m + (1 - kMoment1) * g;
-        v = kMoment2 * v + (1 - kMoment2) * g * g;
-        if (v > 0) to_move += step * (m / (1 - power1)) / std::sqrt(v / (1 - power2)) * (hi[j] - lo[j]) / 2;
-        to_move = std::clamp(to_move, lo[j], hi[j]);
+  }
+
+ private:
+  // Scores the points at hand and keeps the better ones; fills the weights of the next gradient.
+  void record(const std::vector<double>& values, std::vector<double>& weight) {
+    std::fill(own_.begin(), own_.end(), 0.0);
+    for (std::int64_t i = 0; i < count_; ++i) {
+      const double* v = values.data() + static_cast<std::size_t>(i) * width_;
+      double* w = weight.data() + static_cast<std::size_t>(i) * width_;
+      const std::size_t at = static_cast<std::size_t>(i) * n_;
+      const double score = p_.input_score ? p_.input_score(from_ + i, x_.data() + at, v, w, own_.data() + at) : p_.score(from_ + i, v, w);
+      double& best = result_.score[static_cast<std::size_t>(from_ + i)];
+      if (!(score > best)) continue;
+      best = score;
+      enough_ = enough_ || score > o_.enough;
+      std::copy_n(x_.begin() + static_cast<std::ptrdiff_t>(at), n_, result_.point.begin() + from_ * static_cast<std::ptrdiff_t>(n_) + static_cast<std::ptrdiff_t>(at));
+    }
+  }
+
+  void move(const std::vector<double>& g, double step) {
+    const bool shared = p_.lower.size() == n_ && p_.batch > 1;
+    power1_ *= kMoment1, power2_ *= kMoment2;
+    for (std::int64_t i = 0; i < count_; ++i) {
+      const std::size_t at = static_cast<std::size_t>(i) * n_, side = shared ? 0 : static_cast<std::size_t>(from_ + i) * n_;
+      double squares = 0;
+      if (o_.rule == StepRule::length)
+        for (std::size_t j = 0; j < n_; ++j) squares += std::pow(g[at + j] * (p_.upper[side + j] - p_.lower[side + j]) / 2, 2);
+      const double length = std::sqrt(squares / static_cast<double>(n_));
+      for (std::size_t j = 0; j < n_; ++j) {
+        const double lo = p_.lower[side + j], hi = p_.upper[side + j], r = (hi - lo) / 2;
+        const double by = direction(at + j, g[at + j], r, length);
+        if (std::isfinite(by)) x_[at + j] = std::clamp(x_[at + j] + step * by * r, lo, hi);
       }
     }
   }
-}
+
+  double direction(std::size_t at, double g, double r, double length) {
+    switch (o_.rule) {
+      case StepRule::sign: return g > 0 ? 1 : g < 0 ? -1 : 0;
+      case StepRule::length: return length > 0 ? g * r / length : 0;
+      case StepRule::adam: break;
+    }
+    // Near a kink the sign of a coordinate's gradient flips from step to step, and its moments bring it to rest.
+    double &m = first_[at], &v = second_[at];
+    m = kMoment1 * m + (1 - kMoment1) * g;
+    v = kMoment2 * v + (1 - kMoment2) * g * g;
+    return v > 0 ? (m / (1 - power1_)) / std::sqrt(v / (1 - power2_)) : 0;
+  }
+
+  Engine& engine_;
+  const AscentProblem& p_;
+  const AscentOptions& o_;
+  const std::int64_t from_, count_;
+  AscentResult& result_;
+  const std::size_t n_, width_;
+  std::vector<double> x_, own_;  // points; gradients of the scores' own part in x
+  std::vector<double> first_, second_;
+  double power1_ = 1, power2_ = 1;
+  bool enough_ = false;
+};
 
 }  // namespace
 
@@ -68,8 +107,10 @@ Result<AscentResult> ascend(Engine& engine, const AscentProblem& problem, const 
   AscentResult result;
   result.point = problem.start;
   result.score.assign(static_cast<std::size_t>(problem.batch), -std::numeric_limits<double>::infinity());
-  for (std::int64_t from = 0; from < problem.batch; from += options.chunk)
-    BL_CHECK(ascend_chunk(engine, problem, options, from, std::min(problem.batch, from + options.chunk), result));
+  for (std::int64_t from = 0; from < problem.batch; from += options.chunk) {
+    if (from > 0 && options.stop.stop_requested()) break;
+    BL_CHECK(Chunk(engine, problem, options, from, std::min(problem.batch, from + options.chunk), result).run());
+  }
   return result;
 }
 
