@@ -60,5 +60,6 @@ void add_completion(CLI::App& app, Session& session);
 void add_run(CLI::App& app, Session& session);
 void add_bounds(CLI::App& app, Session& session);
 void add_explain(CLI::App& app, Session& session);
+void add_check(CLI::App& app, Session& session);
 
 }  // namespace boundlight::cli

@@ -190,15 +190,24 @@ Result<Verdict> check(const std::filesystem::path& certificate, const std::files
   return check_bytes(certificate_bytes, model_bytes, spec_bytes, options);
 }
 
+namespace {
+// Names and titles come from the files: no line breaks or control characters of theirs reach a terminal.
+std::string plain(std::string text) {
+  for (char& c : text) if (static_cast<unsigned char>(c) < 32 || c == 127) c = '?';
+  return text;
+}
+}  // namespace
+
 std::string text(const Verdict& v) {
   std::string out = v.kind == Verdict::Kind::accepted ? "accepted\n" : v.kind == Verdict::Kind::partial ? "partial\n" : "rejected\n";
-  if (v.kind == Verdict::Kind::rejected) out += "  fails at:  " + v.place + "\n  because:   " + v.reason + "\n";
-  for (const std::string& t : v.trusted) out += "  trusted:   " + t + "\n";
-  for (const std::string& p : v.proved) out += "  proved:    " + p + "\n";
-  if (v.kind == Verdict::Kind::rejected) return out;
-  out += std::string("  semantics: ") + (v.semantics == Semantics::real ? "real" : "float32-any-order") + "\n  model:     sha256 " + v.model_sha256 + "\n";
-  if (!v.spec_sha256.empty()) out += "  property:  sha256 " + v.spec_sha256 + "\n";
-  return out + "  made by:   " + v.engine + "\n  replayed:  " + std::to_string(v.nodes) + " nodes, " + std::to_string(v.leaves) + " leaves\n";
+  if (v.kind == Verdict::Kind::rejected) return out + "  fails at:  " + plain(v.place) + "\n  because:   " + plain(v.reason) + "\n";
+  for (const std::string& p : v.proved) out += "  proved:    " + plain(p) + "\n";
+  for (const std::string& t : v.trusted) out += "  believed:  " + plain(t) + "\n";
+  out += v.trusted.empty() ? "  complete:  every step was computed anew, none was believed\n" : "  partial:   what is believed above was not proved; all other steps were computed anew\n";
+  out += std::string("  semantics: ") + (v.semantics == Semantics::real ? "real (exact arithmetic on the weights of the file)" : "float32-any-order (exact arithmetic, and every covered float32 evaluation)");
+  out += "\n  model:     sha256 " + plain(v.model_sha256) + "\n";
+  if (!v.spec_sha256.empty()) out += "  property:  sha256 " + plain(v.spec_sha256) + "\n";
+  return out + "  made by:   " + plain(v.engine) + "\n  replayed:  " + std::to_string(v.nodes) + " nodes, " + std::to_string(v.leaves) + " leaves\n";
 }
 
 }  // namespace boundlight::check
