@@ -71,6 +71,7 @@ struct VerifyOptions {
   // Certificates. Every leaf is confirmed by the checker's own arithmetic before it counts as closed.
   bool certificate = false;
   bool inlined = false;           // the property is no VNN-LIB file: its statement goes into the certificate
+  std::shared_ptr<const std::string> model_bytes;  // of the model file; null: read again from network->source
 };
 
 struct Counterexample {

@@ -1,0 +1,148 @@
+#include "boundlight/solver/bab/falsify.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "boundlight/core/rounding.hpp"
+#include "boundlight/solver/attack/ascent.hpp"
+
+namespace boundlight::bab {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr std::size_t kTried = 16;  // best points of an attack that are confirmed
+
+// Enclosures of all outputs at points, [count][outputs].
+Result<std::vector<Interval>> outputs_at(Engine& engine, const std::vector<double>& points, std::int64_t count) {
+  const Network& network = engine.network();
+  Regions r;
+  r.batch = count;
+  r.lower = r.upper = points;
+  Forms f;
+  f.value = network.outputs[0];
+  f.rows = network.values[static_cast<std::size_t>(f.value)].size;
+  f.coefficient.assign(static_cast<std::size_t>(f.rows * f.rows), 0.0);
+  for (std::int64_t k = 0; k < f.rows; ++k) f.coefficient[static_cast<std::size_t>(k * f.rows + k)] = 1;
+  BoundOptions o;
+  o.method = Method::interval;
+  o.precision = Precision::dual;
+  BL_TRY(bounds, engine.bound(r, f, o));
+  std::vector<Interval> y;
+  for (std::size_t i = 0; i < bounds.lower.size(); ++i) y.emplace_back(bounds.lower[i], bounds.upper[i]);
+  return y;
+}
+
+}  // namespace
+
+std::vector<double> snapped(const InputBox& box, const double* x) {
+  std::vector<double> to(box.lower.size());
+  for (std::size_t i = 0; i < to.size(); ++i) {
+    const double lo = box.lower_inward[i], hi = box.upper_inward[i];
+    if (!(lo <= hi)) return {};
+    to[i] = std::clamp(std::isnan(x[i]) ? lo : x[i], lo, hi);
+    auto f = static_cast<float>(to[i]);
+    if (static_cast<double>(f) < lo) f = next_up(f);
+    if (static_cast<double>(f) > hi) f = next_down(f);
+    if (static_cast<double>(f) >= lo && static_cast<double>(f) <= hi) to[i] = static_cast<double>(f);
+  }
+  return to;
+}
+
+Result<Found> confirm(Engine& engine, const Property& property, const std::vector<double>& points, std::int64_t count) {
+  Found found;
+  if (count == 0) return found;
+  const auto n = static_cast<std::size_t>(property.inputs), m = static_cast<std::size_t>(property.outputs);
+  BL_TRY(y, outputs_at(engine, points, count));
+  for (std::size_t i = 0; i < static_cast<std::size_t>(count) && !found.proved; ++i) {
+    const std::vector<double> x(points.begin() + static_cast<std::ptrdiff_t>(i * n), points.begin() + static_cast<std::ptrdiff_t>((i + 1) * n));
+    const std::vector<Interval> enclosure(y.begin() + static_cast<std::ptrdiff_t>(i * m), y.begin() + static_cast<std::ptrdiff_t>((i + 1) * m));
+    Counterexample c;
+    std::optional<std::size_t> disjunct = surely_violated_disjunct(property, x, enclosure);
+    const bool proved = disjunct.has_value();
+    if (!proved && !found.near_miss) {
+      std::vector<Interval> middle;
+      for (const Interval& e : enclosure) middle.emplace_back(e.finite() ? e.middle() : kInfinity);
+      disjunct = surely_violated_disjunct(property, x, middle);
+    }
+    if (!disjunct) continue;
+    c.input = x;
+    c.output = enclosure;
+    c.disjunct = *disjunct;
+    BL_TRY(replay, engine.evaluate(x, 1, {engine.network().outputs[0]}, Precision::single));
+    c.replay = std::move(replay[0]);
+    (proved ? found.proved : found.near_miss) = std::move(c);
+  }
+  return found;
+}
+
+double violation(const Target& target, const double* x, const double* y, double* weight) {
+  double least = kInfinity;
+  const ConstraintRow* worst = nullptr;
+  for (const ConstraintRow& row : target.rows) {
+    double v = row.bound;
+    for (std::size_t i = 0; i < row.a.size(); ++i) v -= row.a[i] * x[i];
+    for (std::size_t j = 0; j < row.b.size(); ++j) v -= row.b[j] * y[j];
+    if (v < least || !worst) least = v, worst = &row;
+  }
+  if (worst && weight)
+    for (std::size_t j = 0; j < worst->b.size(); ++j) weight[j] -= worst->b[j];
+  return least;
+}
+
+Result<Found> attack(Engine& engine, const Property& property, const Problem& problem, const std::vector<std::vector<bool>>& open, const AttackPlan& plan,
+                     const StopToken& stop) {
+  Found best;
+  for (std::size_t g = 0; g < problem.groups.size(); ++g) {
+    const Group& group = problem.groups[g];
+    std::vector<const Target*> targets;
+    for (std::size_t t = 0; t < group.targets.size(); ++t)
+      if (open[g][t]) targets.push_back(&group.targets[t]);
+    if (targets.empty()) continue;
+    const InputBox& box = property.boxes[group.box];
+    AscentProblem p;
+    p.value = engine.network().outputs[0];
+    p.batch = plan.starts * static_cast<std::int64_t>(targets.size());
+    p.lower = box.lower_inward;
+    p.upper = box.upper_inward;
+    for (std::size_t i = 0; i < p.lower.size(); ++i)
+      if (!(p.lower[i] <= p.upper[i])) p.lower[i] = p.upper[i] = box.lower_outward[i];  // no double there; snapping will see
+    p.start = random_starts(p.lower, p.upper, p.batch, plan.seed + g);
+    std::atomic<bool> enough = false;
+    // The ascent shows the score outputs only; terms in the inputs are left out of the climb and judged at the end.
+    p.score = [&](std::int64_t b, const double* y, double* weight) {
+      const Target& target = *targets[static_cast<std::size_t>(b) % targets.size()];
+      const double v = violation(target, p.lower.data(), y, weight);
+      const bool plain = std::all_of(target.rows.begin(), target.rows.end(), [](const ConstraintRow& r) { return r.a.empty(); });
+      if ((v > 0 && plain) || stop.stop_requested()) enough = true;
+      return v;
+    };
+    AscentOptions o;
+    o.steps = plan.steps;
+    o.first_step = plan.first_step;
+    o.last_step = 0.05 * plan.first_step;
+    o.stop = StopToken::on(&enough);
+    BL_TRY(climbed, ascend(engine, p, o));
+    std::vector<std::size_t> order(climbed.score.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return climbed.score[a] > climbed.score[b]; });
+    order.resize(std::min(order.size(), kTried));
+    std::vector<double> points;
+    std::int64_t count = 0;
+    for (const std::size_t i : order) {
+      const auto x = snapped(box, climbed.point.data() + i * box.lower.size());
+      if (x.empty()) continue;
+      points.insert(points.end(), x.begin(), x.end());
+      ++count;
+    }
+    BL_TRY(found, confirm(engine, property, points, count));
+    if (found.proved) return found;
+    if (found.near_miss && !best.near_miss) best.near_miss = found.near_miss;
+    if (stop.stop_requested()) break;
+  }
+  return best;
+}
+
+}  // namespace boundlight::bab

@@ -1,0 +1,278 @@
+#include "boundlight/solver/bab/verify.hpp"
+
+#include <tbb/global_control.h>
+
+#include <cmath>
+#include <limits>
+
+#include "boundlight/core/files.hpp"
+#include "boundlight/solver/bab/search.hpp"
+
+namespace boundlight {
+namespace {
+
+using namespace bab;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr std::int64_t kFewInputs = 20;  // split these rather than ReLUs
+
+class Verifier {
+ public:
+  Verifier(std::shared_ptr<const Network> network, const Property& property, const VerifyOptions& options)
+      : network_(std::move(network)), property_(property), options_(options), watch_{options, result_, stop_of(options)} {
+    watch_.memory = options.memory ? options.memory : std::max<std::uint64_t>(physical_memory() / 4, std::uint64_t{1} << 28);
+  }
+  Result<VerifyResult> run();
+
+ private:
+  static StopToken stop_of(const VerifyOptions& o) { return o.timeout > 0 ? o.stop.with_deadline(o.timeout) : o.stop; }
+  Result<void> prepare();
+  Result<bool> try_attack(std::int64_t starts, int steps);
+  Result<void> root_bounds(Method method);
+  Result<End> search();
+  Result<void> certify();
+  void stage(const char* name);
+  bool all_closed() const;
+  void conclude(End end);
+  void close(std::size_t g, std::size_t t, std::vector<double> lambda);
+  void note_interruption();
+
+  std::shared_ptr<const Network> network_;
+  const Property& property_;
+  const VerifyOptions& options_;
+  VerifyResult result_;
+  Watch watch_;
+  Problem problem_;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Replayer> replayer_;
+  std::vector<std::vector<bool>> open_;  // [group][target]
+  std::vector<SearchTree> trees_;        // [group]
+  std::chrono::steady_clock::time_point lap_ = std::chrono::steady_clock::now();
+};
+
+void Verifier::stage(const char* name) {
+  const auto now = std::chrono::steady_clock::now();
+  const double seconds = std::chrono::duration<double>(now - lap_).count();
+  lap_ = now;
+  for (VerifyStage& s : result_.stages)
+    if (s.name == name) {
+      s.seconds += seconds;
+      return;
+    }
+  result_.stages.push_back({name, seconds});
+}
+
+bool Verifier::all_closed() const {
+  for (const auto& group : open_)
+    for (const bool o : group)
+      if (o) return false;
+  return true;
+}
+
+Result<void> Verifier::prepare() {
+  BL_TRY(problem, make_problem(*network_, property_));
+  problem_ = std::move(problem);
+  for (const Group& g : problem_.groups) open_.emplace_back(g.targets.size(), true);
+  trees_.resize(problem_.groups.size());
+  result_.disjuncts = property_.disjuncts.size();
+  result_.disjunct_bound.assign(property_.disjuncts.size(), -kInfinity);
+  for (std::size_t d = 0; d < property_.disjuncts.size(); ++d)
+    if (property_.box_of(property_.disjuncts[d]).empty) result_.disjunct_bound[d] = kInfinity;
+  result_.vacuous = property_.vacuous();
+  BL_TRY(engine, make_engine(network_, options_.device));
+  engine_ = std::move(engine);
+  if (!options_.certificate) return {};
+  auto replayer = Replayer::make(*network_, property_, problem_, options_);
+  if (!replayer.ok()) {
+    result_.certificate_reason = replayer.error().text();
+    return {};
+  }
+  replayer_ = std::move(replayer.value());
+  // Section 1: boxes by backward bounds with the checker's own slopes.
+  check::Bounds section;
+  section.mode = check::Bounds::Mode::backward;
+  replayer_->certificate().bounds.push_back(section);
+  return {};
+}
+
+Result<bool> Verifier::try_attack(std::int64_t starts, int steps) {
+  AttackPlan plan;
+  plan.starts = starts;
+  plan.steps = steps;
+  plan.seed = options_.seed + static_cast<std::uint64_t>(starts);
+  BL_TRY(found, attack(*engine_, property_, problem_, open_, plan, watch_.stop));
+  if (found.near_miss && !result_.near_miss) result_.near_miss = std::move(found.near_miss);
+  if (found.proved) result_.counterexample = std::move(found.proved);
+  return result_.counterexample.has_value();
+}
+
+void Verifier::close(std::size_t g, std::size_t t, std::vector<double> lambda) {
+  open_[g][t] = false;
+  result_.disjunct_bound[problem_.groups[g].targets[t].disjunct] = kInfinity;
+  if (!replayer_) return;
+  SearchTree::Leaf& leaf = trees_[g].leaves.emplace_back();
+  leaf.target = static_cast<std::uint32_t>(t);
+  leaf.data.lambda = std::move(lambda);
+  leaf.data.bounds = 1;
+}
+
+// Every open target by one constraint on its whole box.
+Result<void> Verifier::root_bounds(Method method) {
+  for (std::size_t g = 0; g < problem_.groups.size(); ++g) {
+    const Group& group = problem_.groups[g];
+    const Forms forms = forms_of(*network_, group, open_[g]);
+    if (forms.rows == 0) continue;
+    Regions r;
+    r.batch = 1;
+    r.lower = group.lower;
+    r.upper = group.upper;
+    BoundOptions o = bound_options(options_, watch_.stop);
+    o.method = method;
+    o.alpha_steps = options_.alpha_steps;
+    BL_TRY(bounds, engine_->bound(r, forms, o));
+    result_.counters.rows += bounds.counters.rows;
+    std::shared_ptr<const check::Boxes> boxes;
+    if (replayer_) boxes = replayer_->boxes({group.lower, group.upper}, nullptr, {}, &replayer_->certificate().bounds[0]);
+    const std::vector<bool> asked = open_[g];
+    std::size_t row = 0;
+    for (std::size_t t = 0; t < group.targets.size(); ++t) {
+      if (!asked[t]) continue;
+      const Target& target = group.targets[t];
+      for (std::size_t i = 0; i < target.rows.size(); ++i, ++row) {
+        double lower = bounds.lower[row];
+        if (!target.rows[i].a.empty()) lower = add_down(lower, least(target.rows[i].a, group.lower.data(), group.upper.data()));
+        double& best = result_.disjunct_bound[target.disjunct];
+        best = std::max(best, margin(target.rows[i], lower));
+        if (!open_[g][t] || !excludes(target.rows[i], lower)) continue;
+        std::vector<double> lambda(target.rows.size(), 0.0);
+        lambda[i] = 1;
+        const Replayer::Leaf leaf{&target, lambda, nullptr, {}, nullptr};
+        if (replayer_ && !(boxes && (boxes->empty || replayer_->excludes(leaf, replayer_->forms(*boxes, {leaf})[0], {group.lower, group.upper})))) continue;
+        close(g, t, std::move(lambda));
+      }
+    }
+  }
+  return {};
+}
+
+Result<End> Verifier::search() {
+  for (std::size_t g = 0; g < problem_.groups.size(); ++g) {
+    SearchContext context{*engine_, property_, problem_.groups[g], watch_, replayer_.get(), 1, trees_[g], open_[g]};
+    bool any = false;
+    for (const bool o : open_[g]) any = any || o;
+    if (!any) continue;
+    BL_TRY(end, search_inputs(context));
+    stage("input splits");
+    if (end != End::closed) return end;
+    for (std::size_t t = 0; t < open_[g].size(); ++t) {
+      open_[g][t] = false;
+      result_.disjunct_bound[problem_.groups[g].targets[t].disjunct] = kInfinity;
+    }
+  }
+  return End::closed;
+}
+
+Result<void> Verifier::certify() {
+  if (!replayer_) return {};
+  check::Certificate c = std::move(replayer_->certificate());
+  for (std::size_t g = 0; g < problem_.groups.size(); ++g)
+    for (std::size_t t = 0; t < problem_.groups[g].targets.size(); ++t) {
+      const Target& target = problem_.groups[g].targets[t];
+      check::Proof proof;
+      proof.statement = static_cast<std::uint32_t>(replayer_->statement_of(target));
+      proof.disjunct = static_cast<std::uint32_t>(replayer_->disjunct_of(target));
+      proof.tree = trees_[g].of(static_cast<std::uint32_t>(t));
+      c.proofs.push_back(std::move(proof));
+    }
+  result_.certificate = std::move(c);
+  return {};
+}
+
+void Verifier::note_interruption() {
+  const bool flag = options_.stop.cancelled();
+  result_.answer = flag ? Answer::interrupted : Answer::timeout;
+  result_.reason = flag ? "stopped on request" : "the time ran out";
+}
+
+void Verifier::conclude(End end) {
+  switch (end) {
+    case End::closed: result_.answer = Answer::unsat; break;
+    case End::sat: result_.answer = Answer::sat; break;
+    case End::stopped: note_interruption(); break;
+    case End::memory:
+      result_.answer = Answer::memory;
+      result_.reason = "the open regions reached the memory cap";
+      break;
+    case End::limit:
+      result_.answer = Answer::unknown;
+      result_.reason = "the number of regions allowed was reached";
+      break;
+    case End::stuck:
+      result_.answer = Answer::unknown;
+      result_.reason = result_.near_miss ? "a point violates the property within rounding only; nothing smaller than it can be split" : "a region cannot be split any further and its bound does not decide";
+      break;
+  }
+}
+
+Result<VerifyResult> Verifier::run() {
+  BL_CHECK(prepare());
+  stage("preparation");
+  End end = End::closed;
+  const auto answered = [&] { return result_.counterexample.has_value() || all_closed() || watch_.stop.stop_requested(); };
+  if (options_.attack && !all_closed()) {
+    BL_TRY(found, try_attack(16, 20));
+    (void)found;
+    stage("attack");
+  }
+  if (options_.bounds && !answered()) {
+    BL_CHECK(root_bounds(Method::crown));
+    stage("bounds");
+  }
+  if (options_.attack && !answered()) {
+    BL_TRY(found, try_attack(options_.attack_restarts > 0 ? options_.attack_restarts : 64, 60));
+    (void)found;
+    stage("attack");
+  }
+  if (result_.counterexample) end = End::sat;
+  else if (watch_.stop.stop_requested() && !all_closed()) end = End::stopped;
+  else if (!options_.bounds || options_.splits == Splits::none) end = all_closed() ? End::closed : End::stuck;
+  else if (!all_closed()) {
+    BL_TRY(how, search());
+    end = how;
+  }
+  if (result_.counterexample) end = End::sat;
+  conclude(end);
+  if (end == End::stuck && (!options_.bounds || options_.splits == Splits::none)) result_.reason = "no method that was allowed decides it";
+  if (result_.answer == Answer::unsat) {
+    result_.best_bound = kInfinity;
+    BL_CHECK(certify());
+  }
+  for (const double b : result_.disjunct_bound) result_.disjuncts_closed += std::isinf(b) && b > 0 ? 1 : 0;
+  result_.strategy = "attack, bounds, input splits";
+  return std::move(result_);
+}
+
+}  // namespace
+
+std::string_view text(Answer answer) {
+  switch (answer) {
+    case Answer::unsat: return "unsat";
+    case Answer::sat: return "sat";
+    case Answer::unknown: return "unknown";
+    case Answer::timeout: return "timeout";
+    case Answer::memory: return "memory";
+    case Answer::interrupted: return "interrupted";
+  }
+  return "unknown";
+}
+
+Result<VerifyResult> verify(std::shared_ptr<const Network> network, const Property& property, const VerifyOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  std::optional<tbb::global_control> threads;
+  if (options.threads > 0) threads.emplace(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(options.threads));
+  auto result = Verifier(std::move(network), property, options).run();
+  if (result.ok()) result.value().seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return result;
+}
+
+}  // namespace boundlight
