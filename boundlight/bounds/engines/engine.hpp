@@ -62,6 +62,8 @@ struct ValueBoxes {
   std::vector<std::vector<double>> lower, upper;  // by ValueId
 };
 
+struct SplitSearch;
+
 class Engine {
  public:
   virtual ~Engine() = default;
@@ -92,6 +94,9 @@ class Engine {
 
   // Bounds of the forms on a base region and on every member of its family (family.hpp). forms.per_region is not allowed.
   virtual Result<FamilyResult> family(const BoxFamily& family, const Forms& forms, Tier tier, const BoundOptions& options) = 0;
+
+  // Bounds on parts of regions that are cut by signs of neurons, slopes and multipliers searched (split_search.hpp).
+  virtual Result<void> search(SplitSearch& search) = 0;
 
   // Boxes of every value by the same method.
   virtual Result<ValueBoxes> boxes(const Regions& regions, const BoundOptions& options, const ValueBoxes* known = nullptr) = 0;

@@ -17,6 +17,7 @@ class EngineImpl final : public Engine {
                             ValueId wrt) override;
   Result<BoundResult> bound(const Regions& regions, const Forms& forms, const BoundOptions& options, const ValueBoxes* known) override;
   Result<FamilyResult> family(const BoxFamily& family, const Forms& forms, Tier tier, const BoundOptions& options) override;
+  Result<void> search(SplitSearch& search) override;
   Result<ValueBoxes> boxes(const Regions& regions, const BoundOptions& options, const ValueBoxes* known) override;
 
   template <class T> Result<Model<T>*> model();
@@ -27,6 +28,7 @@ class EngineImpl final : public Engine {
   Result<Models> models_for(const BoundOptions& options);
 
  private:
+  template <class T> Result<void> search_as(SplitSearch& search);
   Result<void> recompute(const BoxFamily& family, const Forms& forms, const BoundOptions& options, FamilyResult& result);
   template <class T> Result<std::vector<std::vector<double>>> evaluate_as(const std::vector<double>& inputs, std::int64_t batch, const std::vector<ValueId>& wanted);
   template <class T>

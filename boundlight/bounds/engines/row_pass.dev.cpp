@@ -31,6 +31,23 @@ Buffer<double> numbers(Device& d, const std::vector<double>& from, std::int64_t 
   return b;
 }
 
+// The rounding of the sums is charged by the value's box.
+template <class T>
+void add_multipliers(Device& d, const RowMultipliers<T>& m, BoxView<T> box, std::int64_t size, double u, RowBlock<T>& rows, RowAccounts accounts) {
+  const std::int32_t *start = m.start.data(), *element = m.element.data(), *owner = accounts.box;
+  const T *delta = m.delta.data(), *lower = box.lower, *upper = box.upper;
+  T* a = rows.a.data();
+  double* charge = accounts.charge;
+  d.map(rows.rows, [=] BL_HD(std::int64_t r) {
+    for (std::int32_t s = start[r]; s < start[r + 1]; ++s) {
+      const std::int64_t e = owner[r] * size + element[s];
+      const T sum = a[r * size + element[s]] + delta[s];
+      a[r * size + element[s]] = sum;
+      charge[r] += u * fabs(static_cast<double>(sum)) * fmax(fabs(static_cast<double>(lower[e])), fabs(static_cast<double>(upper[e])));
+    }
+  });
+}
+
 }  // namespace
 
 template <class T>
@@ -126,6 +143,11 @@ bool RowPass<T>::visit(int index) {
     any = true;
     RowBlock<T> rows = std::move(found->second);
     pending_.erase(found);
+    if (request_.multipliers && request_.multipliers->count(value) > 0) {
+      densify(d_, network_.values[static_cast<std::size_t>(value)].shape, rows);
+      const double u = c_.settings.charges(Charge::join) ? static_cast<double>(unit_roundoff<T>) * (1 + 1e-6) : 0.0;
+      add_multipliers(d_, *request_.multipliers->at(value), c_.relaxations.box(value), network_.values[static_cast<std::size_t>(value)].size, u, rows, accounts());
+    }
     const bool of_base = c_.base && c_.model.kernel(index).linear();
     Relaxation<T>* relaxation = (of_base ? *c_.base : c_.relaxations).at(index);
     if (!relaxation) {

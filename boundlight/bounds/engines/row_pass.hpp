@@ -33,6 +33,14 @@ struct ChosenSlopes {
   std::map<int, RowBlock<T>>* record = nullptr;  // rows before substitution, at every node that is not linear
 };
 
+// Multipliers of splits (slope_search.hpp): where row r stands on the value, delta[s] is added to its coefficient of element[s] for
+// start[r] <= s < start[r + 1].
+template <class T>
+struct RowMultipliers {
+  Buffer<std::int32_t> start, element;
+  Buffer<T> delta;
+};
+
 // What is asked for one chunk. Rows are given dense (a) or as selections sign * value[element].
 template <class T>
 struct PassRequest {
@@ -45,6 +53,7 @@ struct PassRequest {
   bool planes = false;                   // keep the rows on the inputs
   bool producer_only = false;            // concretise on the inputs of the value's producer, as interval steps do
   const ChosenSlopes<T>* slopes = nullptr;
+  const std::map<ValueId, RowMultipliers<T>*>* multipliers = nullptr;  // no row may be dropped then: `wanted` is empty
   // Given the best lower bounds so far, marks the rows that want better ones; null: all do.
   std::function<std::vector<std::uint8_t>(const std::vector<double>& lower)> wanted;
 };

@@ -13,6 +13,14 @@ struct JobSlopes {
   std::vector<std::int32_t> row;
 };
 
+// Splits of the rows of a job on one value: row r has those in [start[r], start[r + 1]); the sign of the half that is kept, and the
+// multiplier beta >= 0.
+template <class T>
+struct JobSplits {
+  std::vector<std::int32_t> start, element;
+  std::vector<T> sign, beta;
+};
+
 // Rows of one request: dense coefficients on the host, or selections. Rows of one box stand together.
 template <class T>
 struct RowJob {
@@ -24,6 +32,7 @@ struct RowJob {
   std::vector<double> constant, charge;
   bool planes = false, producer_only = false;
   const JobSlopes<T>* slopes = nullptr;
+  const std::map<ValueId, JobSplits<T>>* splits = nullptr;  // for searches only
   // (first row of a chunk, its best lower bounds) -> which of its rows want better ones.
   std::function<std::vector<std::uint8_t>(std::size_t first, const std::vector<double>& lower)> wanted;
   std::int64_t together = 1;              // chunks are cut at multiples of this many rows

@@ -135,6 +135,14 @@ std::vector<check::LinearForm<double>> Replayer::forms(const check::Boxes& boxes
   return propagation_->backward<double>(boxes, rows);
 }
 
+int Replayer::tensor(std::uint32_t name) const {
+  try {
+    return propagation_->tensor(name);
+  } catch (const check::Refusal&) {
+    return -1;
+  }
+}
+
 bool Replayer::excludes(const Leaf& leaf, const check::LinearForm<double>& form, const check::Box& box) const {
   const auto& constraints = place_[leaf.target->disjunct].constraints;
   bool strict = false;

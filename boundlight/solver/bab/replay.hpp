@@ -33,6 +33,10 @@ class Replayer {
   // Does the form exclude every counterexample of the target in the box?
   bool excludes(const Leaf& leaf, const check::LinearForm<double>& form, const check::Box& box) const;
 
+  // The certificate's number of a value's name, and the checker's tensor of it (-1: it knows none).
+  std::uint32_t name(const std::string& value) { return certificate_.name_id(value); }
+  int tensor(std::uint32_t name) const;
+
   const check::Model& model() const { return model_; }
   const check::Propagation& propagation() const { return *propagation_; }
   check::Certificate& certificate() { return certificate_; }

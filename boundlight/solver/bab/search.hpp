@@ -54,10 +54,12 @@ struct SearchContext {
   const Property& property;
   const Group& group;
   Watch& watch;
-  const Replayer* replayer = nullptr;  // null: no certificate
+  Replayer* replayer = nullptr;        // null: no certificate
   std::uint32_t section = 0;           // 1 + index of the certificate's bounds that leaves refer to (inputs), or of the root's (relus)
-  SearchTree& tree;
+  SearchTree& tree;                    // of all targets (inputs)
+  std::vector<SearchTree>& own;        // by target (relus)
   std::vector<bool> open;              // by target of the group; closed ones are left alone
+  std::vector<std::vector<double>> lambda;  // by target: multipliers that did best on the whole box (relus)
 };
 
 // Bounds every target of the group: forms of the output, in the order of (target, row).
@@ -66,5 +68,6 @@ Forms forms_of(const Network& network, const Group& group, const std::vector<boo
 BoundOptions bound_options(const VerifyOptions& options, const StopToken& stop);
 
 Result<End> search_inputs(SearchContext& context);
+Result<End> search_relus(SearchContext& context);
 
 }  // namespace boundlight::bab

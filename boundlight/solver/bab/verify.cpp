@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include "boundlight/core/files.hpp"
 #include "boundlight/solver/bab/search.hpp"
@@ -30,6 +31,7 @@ class Verifier {
   Result<bool> try_attack(std::int64_t starts, int steps);
   Result<void> root_bounds(Method method);
   Result<End> search();
+  bool by_inputs(const Group& group) const;
   Result<void> certify();
   void stage(const char* name);
   bool all_closed() const;
@@ -46,7 +48,10 @@ class Verifier {
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<Replayer> replayer_;
   std::vector<std::vector<bool>> open_;  // [group][target]
-  std::vector<SearchTree> trees_;        // [group]
+  std::vector<SearchTree> trees_;        // [group]: shared by its targets
+  std::vector<std::vector<SearchTree>> own_;               // [group][target]: those that have a tree of their own
+  std::vector<std::vector<std::vector<double>>> lambda_;   // [group][target]: multipliers that did best on the whole box
+  std::set<std::string> how_;
   std::chrono::steady_clock::time_point lap_ = std::chrono::steady_clock::now();
 };
 
@@ -74,6 +79,14 @@ Result<void> Verifier::prepare() {
   problem_ = std::move(problem);
   for (const Group& g : problem_.groups) open_.emplace_back(g.targets.size(), true);
   trees_.resize(problem_.groups.size());
+  for (const Group& g : problem_.groups) {
+    own_.emplace_back(g.targets.size());
+    lambda_.emplace_back();
+    for (const Target& t : g.targets) {
+      lambda_.back().emplace_back(t.rows.size(), 0.0);
+      if (!t.rows.empty()) lambda_.back().back()[0] = 1;
+    }
+  }
   result_.disjuncts = property_.disjuncts.size();
   result_.disjunct_bound.assign(property_.disjuncts.size(), -kInfinity);
   for (std::size_t d = 0; d < property_.disjuncts.size(); ++d)
@@ -142,7 +155,11 @@ Result<void> Verifier::root_bounds(Method method) {
         double lower = bounds.lower[row];
         if (!target.rows[i].a.empty()) lower = add_down(lower, least(target.rows[i].a, group.lower.data(), group.upper.data()));
         double& best = result_.disjunct_bound[target.disjunct];
-        best = std::max(best, margin(target.rows[i], lower));
+        if (open_[g][t] && margin(target.rows[i], lower) > best) {
+          best = margin(target.rows[i], lower);
+          lambda_[g][t].assign(target.rows.size(), 0.0);
+          lambda_[g][t][i] = 1;
+        }
         if (!open_[g][t] || !excludes(target.rows[i], lower)) continue;
         std::vector<double> lambda(target.rows.size(), 0.0);
         lambda[i] = 1;
@@ -155,14 +172,30 @@ Result<void> Verifier::root_bounds(Method method) {
   return {};
 }
 
+// Few inputs: their splits shrink everything at once. Terms in the inputs are not known to the search over ReLUs, and without ReLUs
+// there is nothing else to split.
+bool Verifier::by_inputs(const Group& group) const {
+  if (options_.splits == Splits::inputs) return true;
+  bool relus = false, terms = false;
+  for (const NetworkNode& node : network_->nodes) relus = relus || node.node.op == "Relu" || node.node.op == "LeakyRelu";
+  for (const Target& t : group.targets) {
+    terms = terms || t.rows.empty();
+    for (const ConstraintRow& row : t.rows) terms = terms || !row.a.empty();
+  }
+  if (!relus || terms) return true;
+  return options_.splits == Splits::automatic && static_cast<std::int64_t>(group.varying.size()) <= kFewInputs;
+}
+
 Result<End> Verifier::search() {
   for (std::size_t g = 0; g < problem_.groups.size(); ++g) {
-    SearchContext context{*engine_, property_, problem_.groups[g], watch_, replayer_.get(), 1, trees_[g], open_[g]};
+    SearchContext context{*engine_, property_, problem_.groups[g], watch_, replayer_.get(), 1, trees_[g], own_[g], open_[g], lambda_[g]};
     bool any = false;
     for (const bool o : open_[g]) any = any || o;
     if (!any) continue;
-    BL_TRY(end, search_inputs(context));
-    stage("input splits");
+    const bool inputs = by_inputs(problem_.groups[g]);
+    BL_TRY(end, inputs ? search_inputs(context) : search_relus(context));
+    stage(inputs ? "input splits" : "relu splits");
+    how_.insert(inputs ? "input splits" : "relu splits");
     if (end != End::closed) return end;
     for (std::size_t t = 0; t < open_[g].size(); ++t) {
       open_[g][t] = false;
@@ -181,7 +214,8 @@ Result<void> Verifier::certify() {
       check::Proof proof;
       proof.statement = static_cast<std::uint32_t>(replayer_->statement_of(target));
       proof.disjunct = static_cast<std::uint32_t>(replayer_->disjunct_of(target));
-      proof.tree = trees_[g].of(static_cast<std::uint32_t>(t));
+      const SearchTree& own = own_[g][t];
+      proof.tree = (own.leaves.empty() ? trees_[g] : own).of(static_cast<std::uint32_t>(t));
       c.proofs.push_back(std::move(proof));
     }
   result_.certificate = std::move(c);
@@ -248,7 +282,8 @@ Result<VerifyResult> Verifier::run() {
     BL_CHECK(certify());
   }
   for (const double b : result_.disjunct_bound) result_.disjuncts_closed += std::isinf(b) && b > 0 ? 1 : 0;
-  result_.strategy = "attack, bounds, input splits";
+  result_.strategy = options_.attack ? "attack, then bounds" : "bounds";
+  for (const std::string& how : how_) result_.strategy += ", " + how;
   return std::move(result_);
 }
 
