@@ -340,6 +340,28 @@ TEST_CASE("changed bytes are refused or still prove a true claim") {
   CHECK(parsed > 100);
 }
 
+TEST_CASE("a cut of an input that is not there is refused before anything is done with it") {
+  int tried = 0;
+  for (std::uint64_t seed = 0; seed < 4000 && tried < 3; ++seed) {
+    Case k = true_case(seed);
+    if (!k.proved) continue;
+    for (Node& n : k.certificate.proofs[0].tree.nodes) {
+      if (n.cuts.empty()) continue;
+      ++tried;
+      const Cut kept = n.cuts[0];
+      for (const std::uint32_t beyond : {static_cast<std::uint32_t>(1000), static_cast<std::uint32_t>(1) << 30}) {
+        n.cuts[0].dimension = beyond;
+        const Verdict v = verdict_of(k.certificate, k.net.onnx, k.spec);
+        CHECK(v.kind == Verdict::Kind::rejected);
+        CHECK(v.reason.find("cuts an input that is not there") != std::string::npos);
+      }
+      n.cuts[0] = kept;
+      break;
+    }
+  }
+  CHECK(tried == 3);
+}
+
 TEST_CASE("the first failing step is named, the same for every run") {
   int tried = 0;
   for (std::uint64_t seed = 600; tried < 10; ++seed) {

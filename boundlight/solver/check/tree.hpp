@@ -120,6 +120,8 @@ class TreeChecker {
       else open.back().box = std::make_shared<Box>(restricted(*s.box, ranges));
     };
     if (n.kind == Node::Kind::leaf) ++leaves;
+    for (const Cut& c : n.cuts)  // before the node waits to be judged: what was refused is judged all the same
+      need(c.dimension < s.box->lower.size() && std::isfinite(c.at), "cuts an input that is not there, or at no number");
     if (n.kind == Node::Kind::leaf || n.kind == Node::Kind::clip) waiting.push_back(s);
     if (n.kind == Node::Kind::relu_split) {
       const int tensor = propagation_.tensor(n.value, n.neuron);
@@ -131,10 +133,7 @@ class TreeChecker {
       descend(n.low, {}, {{n.neuron, -kInfinity, n.at}});
     } else if (n.kind == Node::Kind::clip) {
       std::vector<Range> kept;
-      for (const Cut& c : n.cuts) {
-        need(c.dimension < s.box->lower.size() && std::isfinite(c.at), "cuts an input that is not there, or at no number");
-        kept.push_back(side(c, false));
-      }
+      for (const Cut& c : n.cuts) kept.push_back(side(c, false));
       descend(n.low, {}, kept);
     }
   }
