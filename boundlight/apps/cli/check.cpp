@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstdio>
 
-#include "boundlight/apps/cli/command.hpp"
+#include "boundlight/apps/cli/properties.hpp"
 
 namespace boundlight::cli {
 namespace {
@@ -48,6 +48,7 @@ Json json_of(const Options& o, const check::Verdict& v, double seconds) {
 
 Result<int> run(const Options& o, StopToken stop) {
   const Output output(o.json);
+  BL_CHECK(can_write("--json", o.json));
   check::CheckOptions options;
   options.stop = o.timeout > 0 ? stop.with_deadline(o.timeout) : stop;
   const auto start = std::chrono::steady_clock::now();
@@ -72,7 +73,7 @@ void add_check(CLI::App& app, Session& session) {
   command->add_option("certificate", o->certificate, "Certificate, as verify --certificate writes it")->required()->type_name("CERT");
   command->add_option("model", o->model, "ONNX file that the certificate is about")->required()->type_name("MODEL");
   command->add_option("property", o->spec, "VNN-LIB file that the certificate is about; none when it carries its own statements")->type_name("SPEC");
-  command->add_option("--timeout", o->timeout, "Seconds; then nothing is said about the certificate, exit code 12")->check(CLI::NonNegativeNumber);
+  command->add_option("--timeout", o->timeout, "Seconds; then nothing is said about the certificate, exit code 12")->check(seconds());
   add_json_option(*command, o->json);
   command->footer("Exit codes: 0 accepted, 10 rejected (the first step that fails is named), 11 partial (operators without a rule were believed), 12 timeout.\n"
                   "Example: boundlight check proof.blcert examples/honest.onnx property.vnnlib");

@@ -1,6 +1,9 @@
 #include "boundlight/apps/cli/command.hpp"
 
+#include <unistd.h>
+
 #include <cstdio>
+#include <filesystem>
 
 #include "boundlight/core/files.hpp"
 #include "boundlight/models/onnx.hpp"
@@ -22,6 +25,18 @@ Result<void> Output::finish(const Json& json) const {
 
 void add_json_option(CLI::App& app, std::string& json) {
   app.add_option("--json", json, "Write the result as JSON to FILE; '-' prints only JSON on standard output")->type_name("FILE");
+}
+
+Result<void> can_write(const std::string& option, const std::string& path) {
+  if (path.empty() || path == "-") return {};
+  std::error_code error;
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  const std::filesystem::path where = folder.empty() ? "." : folder;
+  const auto refuse = [&](const std::string& why) { return Error{ErrorKind::io, "option " + option, "cannot write " + path + ": " + why}; };
+  if (!std::filesystem::is_directory(where, error)) return refuse("there is no folder " + where.string());
+  if (access(where.c_str(), W_OK | X_OK) != 0) return refuse("the folder " + where.string() + " is not writable");
+  if (std::filesystem::is_directory(path, error)) return refuse("it is a folder");
+  return {};
 }
 
 Result<std::shared_ptr<const Network>> load_network(const std::string& path, const Output& output) {

@@ -48,6 +48,9 @@ class Output {
 };
 void add_json_option(CLI::App& app, std::string& json);
 
+// Whether a file can be made at `path` (empty, "-": nothing to make): asked before long work, so that its result is not lost.
+Result<void> can_write(const std::string& option, const std::string& path);
+
 // Reads and prepares a model; its notes are printed on standard error when `output` is text.
 Result<std::shared_ptr<const Network>> load_network(const std::string& path, const Output& output);
 
@@ -60,6 +63,7 @@ void add_completion(CLI::App& app, Session& session);
 void add_run(CLI::App& app, Session& session);
 void add_bounds(CLI::App& app, Session& session);
 void add_explain(CLI::App& app, Session& session);
+void add_verify(CLI::App& app, Session& session);
 void add_check(CLI::App& app, Session& session);
 
 }  // namespace boundlight::cli
