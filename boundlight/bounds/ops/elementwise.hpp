@@ -24,26 +24,31 @@
 
 namespace boundlight::BL_NS {
 
-template <class T, class F>
-class ElementwiseKernel : public Kernel<T> {
+template <class T>
+class ElementwiseBase : public Kernel<T> {
  public:
-  ElementwiseKernel(F f, Shape shape, std::int64_t size) : f_(f), shape_(std::move(shape)), size_(size) {}
+  ElementwiseBase(Shape shape, std::int64_t size) : shape_(std::move(shape)), size_(size) {}
   // Keeps the values of a constant input.
-  ElementwiseKernel(Device& d, const NodeView& node, F f) : ElementwiseKernel(f, node.shape(0), node.size(0)) {
-    if (node.variable(0)) return;
-    std::vector<T> near, low, high;
-    for (const double x : node.inputs[0]->constant->to_doubles()) {
-      near.push_back(static_cast<T>(x));
-      low.push_back(round_down_to<T>(x));
-      high.push_back(round_up_to<T>(x));
-    }
-    const std::vector<T>* const from[] = {&near, &low, &high};
-    Buffer<T>* const to[] = {&near_, &low_, &high_};
-    for (int k = 0; k < 3; ++k) {
-      *to[k] = d.template buffer<T>(size_);
-      d.upload(to[k]->data(), from[k]->data(), size_);
-    }
-  }
+  ElementwiseBase(Device& d, const NodeView& node);
+
+ protected:
+  std::int64_t size() const { return size_; }
+  std::unique_ptr<Relaxation<T>> relaxation(Device& d, PlaneTable<T> table, BoxView<T> in, std::int64_t batch, const BoundSettings& settings, double free_low,
+                                            double free_high) const;
+
+  Shape shape_;
+  std::int64_t size_;
+  Buffer<T> near_, low_, high_;  // a constant input
+};
+
+extern template class ElementwiseBase<float>;
+extern template class ElementwiseBase<double>;
+
+template <class T, class F>
+class ElementwiseKernel : public ElementwiseBase<T> {
+ public:
+  ElementwiseKernel(F f, Shape shape, std::int64_t size) : ElementwiseBase<T>(std::move(shape), size), f_(f) {}
+  ElementwiseKernel(Device& d, const NodeView& node, F f) : ElementwiseBase<T>(d, node), f_(f) {}
 
   void forward(Device& d, const T* const* in, T* const* out, std::int64_t batch) const override {
     const F every = f_;
@@ -85,7 +90,9 @@ class ElementwiseKernel : public Kernel<T> {
   }
   std::unique_ptr<Relaxation<T>> relax(Device& d, const BoxView<T>* in, const BoxView<T>* out, std::int64_t batch, const BoundSettings& settings, SlopeRule rule) const override {
     if (!in[0].lower) return nullptr;  // a constant: rows stop at its box
-    return std::make_unique<ElementwiseRelaxation<T, F>>(d, f_, size_, shape_, in[0], out[0], batch, settings, rule);
+    PlaneTable<T> table;
+    make_planes(d, f_, in[0], out[0], batch * size_, size_, settings, rule, table);
+    return this->relaxation(d, std::move(table), in[0], batch, settings, f_.free_low(), f_.free_high());
   }
   bool linear() const override {
     if constexpr (requires { f_.linear(); }) return f_.linear();
@@ -102,13 +109,13 @@ class ElementwiseKernel : public Kernel<T> {
 
  protected:
   const F& function() const { return f_; }
-  std::int64_t size() const { return size_; }
 
  private:
+  using ElementwiseBase<T>::size_;
+  using ElementwiseBase<T>::near_;
+  using ElementwiseBase<T>::low_;
+  using ElementwiseBase<T>::high_;
   F f_;
-  Shape shape_;
-  std::int64_t size_;
-  Buffer<T> near_, low_, high_;  // a constant input
 };
 
 template <class T, class F>
