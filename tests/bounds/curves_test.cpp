@@ -16,6 +16,8 @@ namespace {
 
 using namespace boundlight;
 using boundlight::test::Big;
+using boundlight::test::erf_of;
+using boundlight::test::erfc_of;
 
 // Random doubles of every size, special values and their neighbours, inside [low, high].
 std::vector<double> points(double low, double high, int count) {
@@ -35,17 +37,6 @@ std::vector<double> points(double low, double high, int count) {
     add(std::uniform_real_distribution<double>(std::max(low, -50.0), std::min(high, 50.0))(random));
   }
   return p;
-}
-
-Big erf_of(const Big& x) {
-  Big y;
-  mpfr_erf(y.backend().data(), x.backend().data(), MPFR_RNDN);
-  return y;
-}
-Big erfc_of(const Big& x) {
-  Big y;
-  mpfr_erfc(y.backend().data(), x.backend().data(), MPFR_RNDN);
-  return y;
 }
 
 void check_enclosure(const char* name, const std::vector<double>& at, const std::function<Interval(double)>& enclose, const std::function<Big(const Big&)>& exact, double narrow) {

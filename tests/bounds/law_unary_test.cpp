@@ -58,7 +58,7 @@ std::vector<UnaryCase> unary_cases() {
   cases.push_back({"Reciprocal", {}, [](const Big& x) { return Big(1 / x); }, -1e30, -1e-30, {-1}});
   cases.push_back({"Sin", {}, [](const Big& x) { return Big(sin(x)); }, -1e4, 1e4, {0, 1.5707963267948966, 3.141592653589793, -1.5707963267948966}});
   cases.push_back({"Cos", {}, [](const Big& x) { return Big(cos(x)); }, -1e4, 1e4, {0, 1.5707963267948966, 3.141592653589793, -3.141592653589793}});
-  cases.push_back({"Erf", {}, [](const Big& x) { return Big(erf(x)); }, -30, 30, {0}});
+  cases.push_back({"Erf", {}, [](const Big& x) { return erf_of(x); }, -30, 30, {0}});
   cases.push_back({"Softsign", {}, [](const Big& x) { return Big(x / (1 + abs(x))); }, -kAll, kAll, {0}});
   cases.push_back({"Softplus", {}, [](const Big& x) { return x > 300 ? Big(x + exp(-x)) : Big(log1p(exp(x))); }, -600, kAll, {0}});
   const auto cut = [](const Big& x) { return x < 0 ? Big(0) : x > 1 ? Big(1) : x; };
@@ -68,6 +68,14 @@ std::vector<UnaryCase> unary_cases() {
     const Big alpha(a);
     cases.push_back({"Elu", {{"alpha", a}}, [=](const Big& x) { return x < 0 ? Big(alpha * expm1(x)) : x; }, -1e4, kAll, {0}});
     cases.push_back({"Celu", {{"alpha", a}}, [=](const Big& x) { return x < 0 ? Big(alpha * expm1(x / alpha)) : x; }, -1e3, kAll, {0}});
+  }
+  const Big root = sqrt(Big(2)), pi = 4 * atan(one), inner = sqrt(2 / pi), cubic("0.044715");
+  cases.push_back({"Gelu", {}, [=](const Big& x) { return Big(x / 2 * erfc_of(-x / root)); }, -30, 1e30, {0, -0.7517915, 1.4142135, -1.4142135}});
+  cases.push_back({"Gelu", {}, [=](const Big& x) { return Big(x / (1 + exp(Big(-2 * inner * (x + cubic * x * x * x))))); }, -30, 1e6, {0, -0.7524614, 1.4185, -1.4185}, true,
+                   {{"approximate", "tanh"}}});
+  for (const double a : {1.0, 0.0, -0.5}) {
+    const Big alpha(a);
+    cases.push_back({"ThresholdedRelu", {{"alpha", a}}, [=](const Big& x) { return x > alpha ? x : Big(0); }, -kAll, kAll, {a, 0}});
   }
   cases.push_back({"Selu", {{"alpha", 1.5}, {"gamma", 1.25}}, [](const Big& x) { return Big(Big(1.25) * (x < 0 ? Big(Big(1.5) * expm1(x)) : x)); }, -1e4, 1e30, {0}});
   return cases;

@@ -18,7 +18,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 }  // namespace
 
 extern const OpInfo Abs_op;
-const OpInfo Abs_op = {"Abs", "", typed::like_input<typed::Kinds::numbers>, evaluate, "all", "yes", "yes", "exact range", "planes", "exact"};
+const OpInfo Abs_op = {"Abs", "", typed::like_input<typed::Kinds::numbers>, evaluate, "all", "yes", "yes", "exact range", "planes", "exact", 1, 1};
 
 }  // namespace boundlight
 #endif

@@ -1,5 +1,6 @@
-// AveragePool: the mean of every window. Without count_include_pad the mean is over the elements in the input; with it the
-// padding counts as zeros (but not what a ceil_mode window reaches beyond the padding).
+// AveragePool: the mean of every window. Without count_include_pad the mean is over the elements in the input; with it
+// everything else counts as zeros, also what a ceil_mode window reaches beyond the padding (as onnx's reference and
+// onnxruntime have it; PyTorch leaves that part out).
 #include "boundlight/bounds/ops/average.hpp"
 #include "boundlight/bounds/ops/sparse.hpp"
 #include "boundlight/bounds/ops/spatial.hpp"
@@ -13,23 +14,6 @@ Result<SparseTerms> average_pool_terms(const NodeView& node);
 
 #ifdef BL_ONCE
 namespace boundlight {
-namespace {
-
-// Kernel positions of output q that lie in the input or its padding.
-std::int64_t padded_count(const spatial::Windows& w, std::int64_t q) {
-  std::int64_t count = 1;
-  for (int axis = 2; axis >= 0; --axis) {
-    const std::int64_t start = q % w.out[axis] * w.stride[axis] - w.pad[axis], end = w.in[axis] + w.pad_end[axis];
-    std::int64_t inside = 0;
-    for (std::int64_t k = 0; k < w.kernel[axis]; ++k) inside += start + k * w.dilation[axis] < end;
-    count *= inside;
-    q /= w.out[axis];
-  }
-  return count;
-}
-
-}  // namespace
-
 Result<SparseTerms> average_pool_terms(const NodeView& node) {
   BL_TRY(w, spatial::windows_of(node));
   const bool padding_counts = node.integer("count_include_pad", 0) != 0;
@@ -40,7 +24,7 @@ Result<SparseTerms> average_pool_terms(const NodeView& node) {
       for (std::int64_t k = 0; k < w.kernel_size(); ++k)
         if (const std::int64_t p = w.input_of(q, k); p >= 0) inside.push_back(p);
       if (inside.empty() && !padding_counts) return refuse("a window lies in the padding entirely; reduce the pads");
-      const Interval weight = one_over(padding_counts ? padded_count(w, q) : static_cast<std::int64_t>(inside.size()));
+      const Interval weight = one_over(padding_counts ? w.kernel_size() : static_cast<std::int64_t>(inside.size()));
       for (const std::int64_t p : inside) terms.add(0, c * w.in_size() + p, weight);
       terms.end_output();
     }
@@ -71,7 +55,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
           sum = static_cast<S>(sum + x[static_cast<std::size_t>(c * w.in_size() + p)]);
           ++count;
         }
-        y.push_back(static_cast<S>(sum / static_cast<S>(padding_counts ? padded_count(w, q) : count)));
+        y.push_back(static_cast<S>(sum / static_cast<S>(padding_counts ? w.kernel_size() : count)));
       }
     return std::vector<Tensor>{typed::tensor_of<S>(in[0]->type(), out, y)};
   });
@@ -81,7 +65,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 
 extern const OpInfo AveragePool_op;
 const OpInfo AveragePool_op = {"AveragePool", "kernel_shape:I strides:I pads:I dilations:I auto_pad:s ceil_mode:i count_include_pad:i", infer, evaluate, "none",
-                               "yes", "inputs", "enclosure", "exact", "sums in any order"};
+                               "yes", "inputs", "enclosure", "exact", "sums in any order", 1, 1};
 
 }  // namespace boundlight
 #endif

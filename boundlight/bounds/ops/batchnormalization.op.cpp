@@ -11,13 +11,12 @@ namespace {
 
 Result<std::vector<TypedShape>> infer(const NodeView& node) {
   const Shape& x = node.shape(0);
-  if (node.inputs.size() != 5) return refuse("needs five inputs: x, scale, bias, mean and variance");
   if (node.integer("training_mode", 0) != 0) return refuse("training_mode is not supported; export the model for inference");
   if (node.integer("spatial", 1) != 1) return refuse("spatial 0 is not supported; export the model with statistics per channel");
   if (x.empty()) return refuse("needs an input with a channel axis");
   const std::int64_t channels = x.size() > 1 ? x[1] : 1;
   for (std::size_t k = 1; k < 5; ++k)
-    if (!node.has(k) || node.shape(k) != Shape{channels}) return refuse("scale, bias, mean and variance need one number per channel (" + std::to_string(channels) + ")");
+    if (node.shape(k) != Shape{channels}) return refuse("scale, bias, mean and variance need one number per channel (" + std::to_string(channels) + ")");
   return std::vector<TypedShape>{{node.inputs[0]->type, x}};
 }
 
@@ -46,7 +45,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 
 extern const OpInfo BatchNormalization_op;
 const OpInfo BatchNormalization_op = {"BatchNormalization", "epsilon:f momentum:f training_mode:i spatial:i", infer, evaluate, "none",
-                                      "yes (inference)", "inputs and weights", "enclosure", "exact", "its formula in any order"};
+                                      "yes (inference)", "inputs and weights", "enclosure", "exact", "its formula in any order", 5, 5};
 
 }  // namespace boundlight
 #endif

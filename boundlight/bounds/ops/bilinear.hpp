@@ -2,6 +2,7 @@
 #pragma once
 
 #include "boundlight/bounds/ops/products.hpp"
+#include "boundlight/bounds/ops/row_math.hpp"
 #include "boundlight/core/interval.hpp"
 
 namespace boundlight::BL_NS {
@@ -24,12 +25,12 @@ class BilinearRelaxation : public Relaxation<T> {
   };
 
   BilinearRelaxation(Device& d, ProductIndex at, const Tables& tables, BoxView<T> a, BoxView<T> b, std::int64_t batch, const BoundSettings& settings)
-      : at_(at), tables_(tables), a_(a), b_(b), sound_(settings.sound) {
+      : at_(at), tables_(tables), a_(a), b_(b), settings_(settings) {
     for (Buffer<T>* x : {&low_, &high_, &cost_}) *x = d.buffer<T>(batch * at.out);
     intercepts(d, batch, settings);
     cost0_ = d.buffer<double>(batch);
     d.fill(cost0_.data(), 0.0, batch);
-    if (!sound_) return;
+    if (!settings.charges(Charge::underflow)) return;
     const double eta = static_cast<double>(smallest_normal<T>) * static_cast<double>(terms_back());
     for (const auto& [box, size] : {std::pair{a, at.a_size}, std::pair{b, at.b_size}}) {
       const T *l = box.lower, *u = box.upper;
@@ -52,11 +53,7 @@ class BilinearRelaxation : public Relaxation<T> {
       sum.add(0, x * static_cast<double>(x >= 0 ? low[e] : high[e]));
       sum.add(1, fabs(x) * static_cast<double>(cost[e]));
     }, sums);
-    if (sound_) {
-      const double* cost0 = cost0_.data();
-      double *bias = accounts.bias, *charge = accounts.charge;
-      d.map(rows.rows, [=] BL_HD(std::int64_t r) { charge[r] += cost0[box[r]] + fabs(bias[r]) * 3e-16; });
-    }
+    if (settings_.sound) charge_per_row(d, rows.rows, accounts, cost0_.data());
     T* to_a = make_block(d, out[0], rows.rows, at.a_size);
     T* to_b = make_block(d, out[1], rows.rows, at.b_size);
     const T *lb = b_.lower, *ub = b_.upper, *la = a_.lower;
@@ -85,21 +82,70 @@ class BilinearRelaxation : public Relaxation<T> {
     });
   }
 
- private:
-  static T* make_block(Device& d, RowBlock<T>& block, std::int64_t rows, std::int64_t width) {
-    block.rows = rows;
-    block.width = width;
-    block.a = d.template buffer<T>(rows * width);
-    return block.a.data();
+  bool follow(Device& d, int, const RowBlock<T>& rows, const std::int32_t* box, const T* const* in, T* out) const override {
+    const ProductIndex at = at_;
+    const T *a = rows.a.data(), *x = in[0], *w = in[1], *la = a_.lower, *lb = b_.lower, *ub = b_.upper, *low = low_.data(), *high = high_.data();
+    d.map_rows(rows.rows, at.out, [=] BL_HD(std::int64_t r, std::int64_t e) {
+      const bool up = a[r * at.out + e] >= T(0);
+      T sum = (up ? low : high)[box[r] * at.out + e];
+      for (std::int64_t k = 0; k < at.k; ++k) {
+        const std::int64_t i = at.first(e) + k * at.a_term, j = at.second(e) + k * at.b_term;
+        sum += (up ? lb : ub)[box[r] * at.b_size + j] * x[r * at.a_size + i] + la[box[r] * at.a_size + i] * w[r * at.b_size + j];
+      }
+      out[r * at.out + e] = sum;
+    });
+    return true;
   }
-  std::int64_t terms_back() const { return std::max(at_.n * tables_.most_a, at_.m * tables_.most_b); }
 
+  // Coefficient by coefficient: slopes times the end of the operands' planes that the slope's sign picks.
+  bool carry(Device& d, std::int64_t batch, const Coordinates& x, const PlaneView<T>* in, PlaneArrays<T>* out) const override {
+    const ProductIndex at = at_;
+    const std::int64_t n = x.count;
+    out[0].lower = d.template buffer<T>(batch * n * at.out);
+    out[0].upper = d.template buffer<T>(batch * n * at.out);
+    out[0].error = d.template buffer<T>(batch * at.out);
+    T *lower = out[0].lower.data(), *upper = out[0].upper.data(), *error = out[0].error.data();
+    const T *a_lower = in[0].lower, *a_upper = in[0].upper_or_lower(), *b_lower = in[1].lower, *b_upper = in[1].upper_or_lower(), *a_error = in[0].error, *b_error = in[1].error;
+    const T *la = a_.lower, *lb = b_.lower, *ub = b_.upper, *low = low_.data(), *high = high_.data(), *cost = cost_.data();
+    const double* magnitude = x.magnitude;
+    const double share = settings_.charges(Charge::slope) ? gamma_up<T>(2 * at.k + 2) : 0.0;
+    const double eta = settings_.charges(Charge::underflow) ? static_cast<double>(smallest_normal<T>) * static_cast<double>(2 * at.k + 2) : 0.0;
+    const bool charged = settings_.sound;
+    d.map(batch * at.out, [=] BL_HD(std::int64_t i) {
+      const std::int64_t box = i / at.out, e = i % at.out;
+      double spread = 0, wrong = 0;
+      for (std::int64_t c = 0; c < n; ++c) {
+        T down = c + 1 == n ? low[i] : T(0), up = c + 1 == n ? high[i] : T(0);
+        double sizes = fabs(static_cast<double>(down)) + fabs(static_cast<double>(up));
+        for (std::int64_t k = 0; k < at.k; ++k) {
+          const std::int64_t ia = at.first(e) + k * at.a_term, ib = at.second(e) + k * at.b_term;
+          const std::int64_t pa = (box * n + c) * at.a_size + ia, pb = (box * n + c) * at.b_size + ib;
+          const T s = lb[box * at.b_size + ib], t = ub[box * at.b_size + ib], v = la[box * at.a_size + ia];
+          const T terms[4] = {s * (s >= T(0) ? a_lower : a_upper)[pa], v * (v >= T(0) ? b_lower : b_upper)[pb],
+                              t * (t >= T(0) ? a_upper : a_lower)[pa], v * (v >= T(0) ? b_upper : b_lower)[pb]};
+          down += terms[0] + terms[1];
+          up += terms[2] + terms[3];
+          for (const T term : terms) sizes += fabs(static_cast<double>(term));
+          if (c == 0)
+            wrong += fmax(fabs(static_cast<double>(s)), fabs(static_cast<double>(t))) * static_cast<double>(a_error[box * at.a_size + ia]) +
+                     fabs(static_cast<double>(v)) * static_cast<double>(b_error[box * at.b_size + ib]);
+        }
+        lower[(box * n + c) * at.out + e] = down;
+        upper[(box * n + c) * at.out + e] = up;
+        spread += (share * sizes + eta) * magnitude[box * n + c];
+      }
+      error[i] = charged ? round_up_to<T>((wrong + spread) * (1 + 1e-9) + static_cast<double>(cost[i])) : T(0);
+    });
+    return true;
+  }
+
+  // Public for its device lambda (device/device.hpp).
   void intercepts(Device& d, std::int64_t batch, const BoundSettings& settings) {
     const ProductIndex at = at_;
     const T *la = a_.lower, *ua = a_.upper, *lb = b_.lower, *ub = b_.upper;
     T *low = low_.data(), *high = high_.data(), *cost = cost_.data();
-    const bool sound = settings.sound, deployed = settings.semantics == Semantics::float32_any_order;
-    const double sum_error = gamma_up<double>(at.k + 2), back = gamma_up<T>(terms_back()), dot = gamma_up<double>(at.out + 3), tiny = static_cast<double>(at.k + 1) * smallest_normal<double>;
+    const bool outward = settings.charges(Charge::intercept), charged = settings.sound, deployed = settings.deployed();
+    const double sum_error = gamma_up<double>(at.k + 2), back = settings.charges(Charge::product) ? gamma_up<T>(terms_back()) : 0.0, dot = outward ? gamma_up<double>(at.out + 3) : 0.0, tiny = static_cast<double>(at.k + 1) * smallest_normal<double>;
     const double deployment = deployed ? gamma_up<float>(at.k + 1) : 0.0, deployed_tiny = deployed ? static_cast<double>(at.k + 1) * static_cast<double>(smallest_normal<float>) : 0.0;
     d.map_rows(batch, at.out, [=] BL_HD(std::int64_t b, std::int64_t e) {
       const std::int64_t first = b * at.a_size + at.first(e), second = b * at.b_size + at.second(e), i = b * at.out + e;
@@ -113,19 +159,28 @@ class BilinearRelaxation : public Relaxation<T> {
         size += a * c;
         steep += a * c + fabs(al) * c;
       }
-      const double error = sound ? sum_error * size * (1 + 1e-9) + tiny : 0.0;
-      low[i] = sound ? round_down_to<T>(sub_down(down, error)) : static_cast<T>(down);
-      high[i] = sound ? round_up_to<T>(add_up(up, error)) : static_cast<T>(up);
+      const double error = outward ? sum_error * size * (1 + 1e-9) + tiny : 0.0;
+      low[i] = outward ? round_down_to<T>(sub_down(down, error)) : static_cast<T>(down);
+      high[i] = outward ? round_up_to<T>(add_up(up, error)) : static_cast<T>(up);
       double c = 0;
-      if (sound) c = (dot * fmax(fabs(static_cast<double>(low[i])), fabs(static_cast<double>(high[i]))) + back * steep + deployment * size + deployed_tiny) * (1 + 1e-9);
+      if (charged) c = (dot * fmax(fabs(static_cast<double>(low[i])), fabs(static_cast<double>(high[i]))) + back * steep + deployment * size + deployed_tiny) * (1 + 1e-9);
       cost[i] = c == 0 ? T(0) : round_up_to<T>(c);
     });
   }
 
+ private:
+  static T* make_block(Device& d, RowBlock<T>& block, std::int64_t rows, std::int64_t width) {
+    block.rows = rows;
+    block.width = width;
+    block.a = d.template buffer<T>(rows * width);
+    return block.a.data();
+  }
+  std::int64_t terms_back() const { return std::max(at_.n * tables_.most_a, at_.m * tables_.most_b); }
+
   ProductIndex at_;
   const Tables& tables_;
   BoxView<T> a_, b_;
-  bool sound_;
+  BoundSettings settings_;
   Buffer<T> low_, high_, cost_;
   Buffer<double> cost0_;
 };
@@ -167,7 +222,7 @@ class BilinearKernel : public Kernel<T> {
     const ProductIndex p = index();
     const T *la = in[0].lower, *ua = in[0].upper, *lb = in[1].lower, *ub = in[1].upper;
     T *lo = lower[0], *hi = upper[0];
-    const bool sound = settings.sound, deployed = sound && settings.semantics == Semantics::float32_any_order;
+    const bool sound = settings.charges(Charge::interval), deployed = settings.deployed();
     const double share = sound ? gamma_up<double>(p.k + 3) * (1 + 1e-9) + (deployed ? gamma_up<float>(p.k + 1) : 0.0) : 0.0;
     const double tiny = static_cast<double>(p.k + 1) * (deployed ? static_cast<double>(smallest_normal<float>) : smallest_normal<double>);
     d.map_rows(batch, p.out, [=] BL_HD(std::int64_t b, std::int64_t e) {

@@ -24,7 +24,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 }  // namespace
 
 extern const OpInfo Celu_op;
-const OpInfo Celu_op = {"Celu", "alpha:f", infer, evaluate, "none", "yes", "yes", "enclosure", "planes", "within 12 u |alpha|"};
+const OpInfo Celu_op = {"Celu", "alpha:f", infer, evaluate, "none", "yes", "yes", "enclosure", "planes", "within 12 u |alpha|", 1, 1};
 
 }  // namespace boundlight
 #endif

@@ -33,7 +33,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 }  // namespace
 
 extern const OpInfo Clip_op;
-const OpInfo Clip_op = {"Clip", "min:f max:f", infer, evaluate, "all", "yes", "yes", "exact range", "planes", "exact"};
+const OpInfo Clip_op = {"Clip", "min:f max:f", infer, evaluate, "all", "yes", "yes", "exact range", "planes", "exact", 1, 3};
 
 }  // namespace boundlight
 #endif

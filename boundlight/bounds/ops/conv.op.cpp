@@ -79,7 +79,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 
 extern const OpInfo Conv_op;
 const OpInfo Conv_op = {"Conv", "kernel_shape:I strides:I pads:I dilations:I group:i auto_pad:s", infer, evaluate, "none",
-                        "yes", "inputs and weights", "enclosure", "exact", "dot products in any order (direct, im2col; not Winograd)"};
+                        "yes", "inputs and weights", "enclosure", "exact", "dot products in any order (direct, im2col; not Winograd)", 2, 3};
 
 }  // namespace boundlight
 #endif

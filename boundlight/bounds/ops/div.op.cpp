@@ -24,7 +24,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView&, std::span<const Tensor* co
 }  // namespace
 
 extern const OpInfo Div_op;
-const OpInfo Div_op = {"Div", "", typed::broadcast_of_inputs, evaluate, "integers", "yes", "inputs and weights", "enclosure", "planes", "one rounding"};
+const OpInfo Div_op = {"Div", "", typed::broadcast_of_inputs, evaluate, "integers", "yes", "inputs and weights", "enclosure", "exact; planes when the divisor varies", "one rounding", 2, 2};
 
 }  // namespace boundlight
 #endif

@@ -18,7 +18,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 }  // namespace
 
 extern const OpInfo Erf_op;
-const OpInfo Erf_op = {"Erf", "", typed::like_input<typed::Kinds::numbers>, evaluate, "none", "yes", "yes", "enclosure", "planes", "within 8 u"};
+const OpInfo Erf_op = {"Erf", "", typed::like_input<typed::Kinds::numbers>, evaluate, "none", "yes", "yes", "enclosure", "planes", "within 8 u", 1, 1};
 
 }  // namespace boundlight
 #endif

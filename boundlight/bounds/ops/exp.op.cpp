@@ -16,7 +16,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView&, std::span<const Tensor* co
 }  // namespace
 
 extern const OpInfo Exp_op;
-const OpInfo Exp_op = {"Exp", "", typed::like_input<typed::Kinds::floating>, evaluate, "none", "yes", "yes", "enclosure", "planes", "within 8 u of the result"};
+const OpInfo Exp_op = {"Exp", "", typed::like_input<typed::Kinds::floating>, evaluate, "none", "yes", "yes", "enclosure", "planes", "within 8 u of the result", 1, 1};
 
 }  // namespace boundlight
 #endif

@@ -9,7 +9,7 @@
 // The minimum is -max(-z).
 #pragma once
 
-#include "boundlight/bounds/ops/planes.hpp"
+#include "boundlight/bounds/ops/entry_relaxation.hpp"
 #include "boundlight/bounds/ops/typed.hpp"
 
 namespace boundlight::BL_NS {
@@ -164,7 +164,7 @@ class ExtremumKernel : public Kernel<T> {
     });
   }
   std::unique_ptr<Relaxation<T>> relax(Device& d, const BoxView<T>* in, const BoxView<T>* out, std::int64_t batch, const BoundSettings& settings, SlopeRule rule) const override {
-    return std::make_unique<EntryRelaxation<T, ExtremumPlanes>>(d, entries_, planes_, in, out[0], batch, settings, rule);
+    return relax_entries<T>(d, entries_, planes_, in, out[0], batch, settings, rule);
   }
   bool linear() const override { return false; }
   // An element matters where some output that reads it is undecided and could be it.

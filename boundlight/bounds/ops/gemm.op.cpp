@@ -1,5 +1,10 @@
-// Gemm: y = alpha op(A) op(B) + beta C with a constant B (and C), A variable and not transposed. M rows per sample.
+// Gemm: y = alpha op(A) op(B) + beta C. With a variable A as it is and constant B and C one kernel does it all, M rows per
+// sample; every other combination is a product (products.hpp, bilinear.hpp), then alpha times it plus beta C (chain_kernel.hpp).
+#include "boundlight/bounds/ops/bilinear.hpp"
+#include "boundlight/bounds/ops/chain_kernel.hpp"
 #include "boundlight/bounds/ops/linear.hpp"
+#include "boundlight/bounds/ops/products.hpp"
+#include "boundlight/bounds/ops/sparse.hpp"
 #include "boundlight/bounds/ops/typed.hpp"
 #include "boundlight/bounds/ops/weights.hpp"
 
@@ -61,7 +66,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 }  // namespace
 
 extern const OpInfo Gemm_op;
-const OpInfo Gemm_op = {"Gemm", "alpha:f beta:f transA:i transB:i", infer, evaluate, "integers", "yes", "inputs and weights", "enclosure", "exact", "dot products in any order", 2, 3};
+const OpInfo Gemm_op = {"Gemm", "alpha:f beta:f transA:i transB:i", infer, evaluate, "integers", "yes", "inputs and weights", "enclosure", "exact; planes when A and B vary", "alpha times a dot product in any order, plus beta C", 2, 3};
 
 }  // namespace boundlight
 #endif
@@ -69,14 +74,40 @@ const OpInfo Gemm_op = {"Gemm", "alpha:f beta:f transA:i transB:i", infer, evalu
 namespace boundlight::BL_NS {
 namespace {
 
+// The gradient of a constant C: beta times what the outputs that it was broadcast to send back.
+template <class T>
+class BiasGradient {
+ public:
+  BiasGradient() = default;
+  BiasGradient(Device& d, const NodeView& node) : beta_(static_cast<T>(node.real("beta", 1))) {
+    const auto readers = readers_of(typed::broadcast_index(node.shape(2), node.outputs[0]->shape), node.size(2));
+    at_ = uploaded(d, readers.at);
+    readers_ = uploaded(d, readers.list);
+  }
+  void add(Device& d, const T* g, std::int64_t size, T* to, std::int64_t batch) const {
+    const std::int32_t *at = at_.data(), *readers = readers_.data();
+    const T beta = beta_;
+    d.map(at_.size() - 1, [=] BL_HD(std::int64_t i) {
+      for (std::int64_t b = 0; b < batch; ++b)
+        for (std::int32_t p = at[i]; p < at[i + 1]; ++p) to[i] += beta * g[b * size + readers[p]];
+    });
+  }
+
+ private:
+  T beta_ = 1;
+  Buffer<std::int32_t> at_, readers_;
+};
+
 // x [M][K] -> x W + w with W stored transposed, [N][K]: a selected row is a copy, and columns of rows that are zero leave out
 // whole lines of it.
 template <class T>
 class GemmKernel : public LinearKernel<T> {
  public:
-  GemmKernel(Device& d, std::int64_t m, std::int64_t n, std::int64_t k, const std::vector<double>& w, const std::vector<double>& c, double relative, std::size_t inputs)
-      : LinearKernel<T>(sizes(m * k, inputs), {m * n}), m_(m), n_(n), k_(k), w_(weights_of<T>(d, w)), c_(weights_of<T>(d, c)) {
+  GemmKernel(Device& d, const NodeView& node, std::int64_t m, std::int64_t n, std::int64_t k, const std::vector<double>& w, const std::vector<double>& c, double relative)
+      : LinearKernel<T>(sizes(m * k, node.inputs.size()), {m * n}), m_(m), n_(n), k_(k), tb_(node.integer("transB", 0) != 0), w_(weights_of<T>(d, w)), c_(weights_of<T>(d, c)),
+        alpha_(static_cast<T>(node.real("alpha", 1))) {
     relative_ = (w_.relative > c_.relative ? w_.relative : c_.relative) + relative;
+    if (node.has(2)) bias_ = BiasGradient<T>(d, node);
   }
 
   void apply(Device& d, LinearMode mode, const T* const* x, T* const* y, std::int64_t batch) const override {
@@ -91,9 +122,18 @@ class GemmKernel : public LinearKernel<T> {
   void transpose(Device& d, int, const T* rows, std::int64_t count, T* const* in) const override {
     if (in[0]) gemm_live(d, count * m_, k_, n_, rows, n_, w_.data.data(), k_, in[0], k_);
   }
+  // B's gradient is alpha x^T g in B's own layout.
   void weight_vjp(Device& d, const T* const* in, const T* const* grad_out, T* const* grad_in, std::int64_t batch) const override {
-    // In the layout [K][N] of a B that is not transposed, with alpha folded in.
-    if (grad_in[1]) d.gemm(true, false, k_, n_, batch * m_, in[0], k_, grad_out[0], n_, T(1), grad_in[1], n_);
+    if (this->in_sizes().size() > 2 && grad_in[2]) bias_.add(d, grad_out[0], m_ * n_, grad_in[2], batch);
+    T* to = grad_in[1];
+    if (!to) return;
+    const T *x = in[0], *g = grad_out[0];
+    auto sum = d.template buffer<T>(n_ * k_);
+    if (tb_) d.gemm(true, false, n_, k_, batch * m_, g, n_, x, k_, T(0), sum.data(), k_);
+    else d.gemm(true, false, k_, n_, batch * m_, x, k_, g, n_, T(0), sum.data(), n_);
+    const T* from = sum.data();
+    const T alpha = alpha_;
+    d.map(n_ * k_, [=] BL_HD(std::int64_t i) { to[i] += alpha * from[i]; });
   }
   bool select_rows(Device& d, int, std::int64_t rows, const std::int32_t* element, const T* sign, RowBlock<T>* out) const override {
     out[0].rows = rows;
@@ -119,14 +159,83 @@ class GemmKernel : public LinearKernel<T> {
     return s;
   }
   std::int64_t m_, n_, k_;
+  bool tb_;
   Weights<T> w_, c_;
+  T alpha_;
   double relative_;
+  BiasGradient<T> bias_;
+};
+
+// alpha p + beta C.
+template <class T>
+class GemmTail : public SparseKernel<T> {
+ public:
+  GemmTail(Device& d, const NodeView& node, std::vector<std::int64_t> in, const SparseTerms& terms, const std::vector<Interval>& offset)
+      : SparseKernel<T>(d, std::move(in), terms, offset) {
+    if (node.has(2) && !node.variable(2)) bias_ = BiasGradient<T>(d, node);
+  }
+  void weight_vjp(Device& d, const T* const*, const T* const* grad_out, T* const* grad_in, std::int64_t batch) const override {
+    if (this->in_sizes().size() > 1 && this->in_sizes()[1] == 0 && grad_in[1]) bias_.add(d, grad_out[0], this->out_sizes()[0], grad_in[1], batch);
+  }
+
+ private:
+  BiasGradient<T> bias_;
 };
 
 template <class T>
+std::unique_ptr<Kernel<T>> make_tail(Device& d, const NodeView& node, std::int64_t size) {
+  const double alpha = node.real("alpha", 1), beta = node.real("beta", 1);
+  const bool varies = node.variable(2);
+  std::vector<std::int64_t> in{size}, index;
+  std::vector<Interval> offset;
+  if (node.has(2)) {
+    in.push_back(varies ? node.size(2) : 0);
+    index = typed::broadcast_index(node.shape(2), node.outputs[0]->shape);
+  }
+  SparseTerms terms;
+  for (std::int64_t e = 0; e < size; ++e) {
+    terms.add(0, e, Interval(alpha));
+    if (varies) terms.add(1, index[static_cast<std::size_t>(e)], Interval(beta));
+    terms.end_output();
+  }
+  if (node.has(2) && !varies) {
+    const auto c = node.inputs[2]->constant->to_doubles();
+    for (const auto i : index) {
+      const double v = c[static_cast<std::size_t>(i)], product = beta * v;
+      offset.push_back(std::fma(beta, v, -product) == 0 ? Interval(product) : Interval(beta) * Interval(v));
+    }
+  }
+  return std::make_unique<GemmTail<T>>(d, node, in, terms, offset);
+}
+
+// Any sides variable but C alone.
+template <class T>
+Result<std::unique_ptr<Kernel<T>>> make_general(Device& d, const NodeView& node) {
+  if (!node.variable(0) && !node.variable(1)) return refuse("has a variable C and a product of constants; fold the product in the model");
+  ProductShape p;
+  p.ta = node.integer("transA", 0) != 0;
+  p.tb = node.integer("transB", 0) != 0;
+  p.m = node.shape(0)[p.ta ? 1 : 0];
+  p.k = node.shape(0)[p.ta ? 0 : 1];
+  p.n = node.shape(1)[p.tb ? 0 : 1];
+  const std::int64_t size = p.m * p.n;
+  std::unique_ptr<Kernel<T>> product;
+  if (node.variable(0) && node.variable(1)) {
+    product = std::make_unique<BilinearKernel<T>>(d, p, node.size(0), node.size(1));
+  } else {
+    const int side = node.variable(0) ? 0 : 1;
+    std::vector<std::int64_t> in(2, 0);
+    in[static_cast<std::size_t>(side)] = node.size(static_cast<std::size_t>(side));
+    product = std::make_unique<ProductKernel<T>>(d, in, size, side, p, weights_of<T>(d, *node.inputs[static_cast<std::size_t>(1 - side)]->constant));
+  }
+  if (!node.has(2) && node.real("alpha", 1) == 1) return product;
+  Chain<T> chain{std::move(product), make_tail<T>(d, node, size), 2, node.inputs.size(), size};
+  return std::unique_ptr<Kernel<T>>(std::make_unique<ChainKernel<T>>(std::move(chain)));
+}
+
+template <class T>
 Result<std::unique_ptr<Kernel<T>>> make(Device& d, const NodeView& node) {
-  if (!node.variable(0) || node.variable(1) || node.variable(2) || node.integer("transA", 0) != 0)
-    return refuse("only A may be variable, and not transposed");
+  if (!node.variable(0) || node.variable(1) || node.variable(2) || node.integer("transA", 0) != 0) return make_general<T>(d, node);
   const bool tb = node.integer("transB", 0) != 0;
   const std::int64_t m = node.shape(0)[0], k = node.shape(0)[1], n = node.shape(1)[tb ? 0 : 1];
   const auto b = node.inputs[1]->constant->to_doubles();
@@ -142,7 +251,7 @@ Result<std::unique_ptr<Kernel<T>>> make(Device& d, const NodeView& node) {
     const auto from = node.inputs[2]->constant->to_doubles();
     for (const std::int64_t i : typed::broadcast_index(node.shape(2), {m, n})) c.push_back(beta * from[static_cast<std::size_t>(i)]);
   }
-  return std::unique_ptr<Kernel<T>>(std::make_unique<GemmKernel<T>>(d, m, n, k, w, c, exact ? 0.0 : 3e-16, node.inputs.size()));
+  return std::unique_ptr<Kernel<T>>(std::make_unique<GemmKernel<T>>(d, node, m, n, k, w, c, exact ? 0.0 : 3e-16));
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView&, std::span<const Tensor* co
 }  // namespace
 
 extern const OpInfo HardSwish_op;
-const OpInfo HardSwish_op = {"HardSwish", "", typed::like_input<typed::Kinds::floating>, evaluate, "none", "yes", "yes", "enclosure", "planes", "within 8 u max(|y|, 3)"};
+const OpInfo HardSwish_op = {"HardSwish", "", typed::like_input<typed::Kinds::floating>, evaluate, "none", "yes", "yes", "enclosure", "planes", "within 8 u max(|y|, 3)", 1, 1};
 
 }  // namespace boundlight
 #endif

@@ -15,7 +15,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 
 extern const OpInfo LeakyRelu_op;
 const OpInfo LeakyRelu_op = {"LeakyRelu", "alpha:f", typed::like_input<typed::Kinds::floating>, evaluate, "none", "yes", "yes", "enclosure", "planes",
-                             "one rounding of the product"};
+                             "one rounding of the product", 1, 1};
 
 }  // namespace boundlight
 #endif

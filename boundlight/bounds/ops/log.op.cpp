@@ -15,7 +15,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView&, std::span<const Tensor* co
 }  // namespace
 
 extern const OpInfo Log_op;
-const OpInfo Log_op = {"Log", "", typed::like_input<typed::Kinds::floating>, evaluate, "none", "yes", "yes", "enclosure", "planes", "within 8 u max(|y|, 1)"};
+const OpInfo Log_op = {"Log", "", typed::like_input<typed::Kinds::floating>, evaluate, "none", "yes", "yes", "enclosure", "planes", "within 8 u max(|y|, 1)", 1, 1};
 
 }  // namespace boundlight
 #endif

@@ -70,7 +70,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 }  // namespace
 
 extern const OpInfo MatMul_op;
-const OpInfo MatMul_op = {"MatMul", "", infer, evaluate, "integers", "yes", "inputs and weights", "enclosure", "planes", "dot products in any order"};
+const OpInfo MatMul_op = {"MatMul", "", infer, evaluate, "integers", "yes", "inputs and weights", "enclosure", "exact; planes when both sides vary", "dot products in any order", 2, 2};
 
 }  // namespace boundlight
 #endif

@@ -82,7 +82,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 
 extern const OpInfo MaxPool_op;
 const OpInfo MaxPool_op = {"MaxPool", "kernel_shape:I strides:I pads:I dilations:I auto_pad:s ceil_mode:i storage_order:i", infer, evaluate, "none",
-                           "yes", "yes", "exact range", "planes", "exact"};
+                           "yes", "yes", "exact range", "planes", "exact", 1, 1};
 
 }  // namespace boundlight
 #endif

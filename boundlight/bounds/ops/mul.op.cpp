@@ -14,7 +14,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView&, std::span<const Tensor* co
 }  // namespace
 
 extern const OpInfo Mul_op;
-const OpInfo Mul_op = {"Mul", "", typed::broadcast_of_inputs, evaluate, "integers", "yes", "inputs and weights", "enclosure", "planes", "one rounding"};
+const OpInfo Mul_op = {"Mul", "", typed::broadcast_of_inputs, evaluate, "integers", "yes", "inputs and weights", "enclosure", "exact; planes when both sides vary", "one rounding", 2, 2};
 
 }  // namespace boundlight
 #endif

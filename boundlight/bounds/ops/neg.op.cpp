@@ -17,7 +17,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 }  // namespace
 
 extern const OpInfo Neg_op;
-const OpInfo Neg_op = {"Neg", "", typed::like_input<typed::Kinds::floating_or_signed>, evaluate, "all", "yes", "yes", "exact range", "exact", "exact"};
+const OpInfo Neg_op = {"Neg", "", typed::like_input<typed::Kinds::floating_or_signed>, evaluate, "all", "yes", "yes", "exact range", "exact", "exact", 1, 1};
 
 }  // namespace boundlight
 #endif

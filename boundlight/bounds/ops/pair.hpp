@@ -6,7 +6,7 @@
 //   kPlanes                                       false: there are none
 #pragma once
 
-#include "boundlight/bounds/ops/planes.hpp"
+#include "boundlight/bounds/ops/entry_relaxation.hpp"
 #include "boundlight/bounds/ops/typed.hpp"
 
 namespace boundlight::BL_NS {
@@ -85,7 +85,7 @@ class PairKernel : public Kernel<T> {
     const T *l = boxes.lower, *u = boxes.upper;
     const std::int64_t total = entries_.total(), outputs = entries_.outputs();
     const std::int32_t *at = entries_.at(), *element = entries_.element();
-    const bool deployed = settings.sound && settings.semantics == Semantics::float32_any_order;
+    const bool deployed = settings.deployed();
     const F f = f_;
     T *lo = lower[0], *hi = upper[0];
     d.map_rows(batch, outputs, [=] BL_HD(std::int64_t b, std::int64_t e) {
@@ -100,7 +100,7 @@ class PairKernel : public Kernel<T> {
     });
   }
   std::unique_ptr<Relaxation<T>> relax(Device& d, const BoxView<T>* in, const BoxView<T>* out, std::int64_t batch, const BoundSettings& settings, SlopeRule rule) const override {
-    if constexpr (F::kPlanes) return std::make_unique<EntryRelaxation<T, F>>(d, entries_, f_, in, out[0], batch, settings, rule);
+    if constexpr (F::kPlanes) return relax_entries<T>(d, entries_, f_, in, out[0], batch, settings, rule);
     else return nullptr;
   }
   bool linear() const override { return false; }

@@ -22,7 +22,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView&, std::span<const Tensor* co
 }  // namespace
 
 extern const OpInfo PRelu_op;
-const OpInfo PRelu_op = {"PRelu", "", infer, evaluate, "integers", "yes", "inputs and weights", "enclosure", "planes", "one rounding of the product"};
+const OpInfo PRelu_op = {"PRelu", "", infer, evaluate, "integers", "yes", "inputs and weights", "enclosure", "planes", "one rounding of the product", 2, 2};
 
 }  // namespace boundlight
 #endif

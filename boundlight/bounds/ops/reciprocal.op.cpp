@@ -15,7 +15,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView&, std::span<const Tensor* co
 }  // namespace
 
 extern const OpInfo Reciprocal_op;
-const OpInfo Reciprocal_op = {"Reciprocal", "", typed::like_input<typed::Kinds::floating>, evaluate, "none", "yes", "yes", "enclosure", "planes", "within 2 u of the result"};
+const OpInfo Reciprocal_op = {"Reciprocal", "", typed::like_input<typed::Kinds::floating>, evaluate, "none", "yes", "yes", "enclosure", "planes", "within 2 u of the result", 1, 1};
 
 }  // namespace boundlight
 #endif

@@ -36,7 +36,7 @@ Result<std::vector<TypedShape>> infer(const NodeView& node) {
 }  // namespace
 
 extern const OpInfo Reshape_op;
-const OpInfo Reshape_op = {"Reshape", "allowzero:i", infer, typed::moved<infer, moves::in_order>, "all", "yes", "inputs", "exact range", "exact", "exact"};
+const OpInfo Reshape_op = {"Reshape", "allowzero:i", infer, typed::moved<infer, moves::in_order>, "all", "yes", "inputs", "exact range", "exact", "exact", 2, 2};
 
 }  // namespace boundlight
 #endif

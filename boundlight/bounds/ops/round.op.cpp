@@ -13,7 +13,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView&, std::span<const Tensor* co
 }  // namespace
 
 extern const OpInfo Round_op;
-const OpInfo Round_op = {"Round", "", typed::like_input<typed::Kinds::floating>, evaluate, "all", "yes", "zero", "exact range", "planes", "exact"};
+const OpInfo Round_op = {"Round", "", typed::like_input<typed::Kinds::floating>, evaluate, "all", "yes", "zero", "exact range", "planes", "exact", 1, 1};
 
 }  // namespace boundlight
 #endif

@@ -19,7 +19,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView&, std::span<const Tensor* co
 }  // namespace
 
 extern const OpInfo Sigmoid_op;
-const OpInfo Sigmoid_op = {"Sigmoid", "", typed::like_input<typed::Kinds::floating>, evaluate, "none", "yes", "yes", "enclosure", "planes", "within 8 u"};
+const OpInfo Sigmoid_op = {"Sigmoid", "", typed::like_input<typed::Kinds::floating>, evaluate, "none", "yes", "yes", "enclosure", "planes", "within 8 u", 1, 1};
 
 }  // namespace boundlight
 #endif

@@ -17,7 +17,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 }  // namespace
 
 extern const OpInfo Sign_op;
-const OpInfo Sign_op = {"Sign", "", typed::like_input<typed::Kinds::numbers>, evaluate, "all", "yes", "zero", "exact range", "planes", "exact"};
+const OpInfo Sign_op = {"Sign", "", typed::like_input<typed::Kinds::numbers>, evaluate, "all", "yes", "zero", "exact range", "planes", "exact", 1, 1};
 
 }  // namespace boundlight
 #endif

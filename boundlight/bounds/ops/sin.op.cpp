@@ -15,7 +15,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView&, std::span<const Tensor* co
 }  // namespace
 
 extern const OpInfo Sin_op;
-const OpInfo Sin_op = {"Sin", "", typed::like_input<typed::Kinds::floating>, evaluate, "none", "yes", "yes", "enclosure", "planes", "within 8 u for |x| <= 8192, within [-1, 1] beyond"};
+const OpInfo Sin_op = {"Sin", "", typed::like_input<typed::Kinds::floating>, evaluate, "none", "yes", "yes", "enclosure", "planes", "within 8 u for |x| <= 8192, within [-1, 1] beyond", 1, 1};
 
 }  // namespace boundlight
 #endif

@@ -2,8 +2,9 @@
 // axes, interpolation. The host states the terms (SparseTerms); values, rows, gradients and charges follow.
 #pragma once
 
-#include "boundlight/bounds/ops/readers.hpp"
 #include "boundlight/bounds/ops/linear.hpp"
+#include "boundlight/bounds/ops/entry_list.hpp"
+#include "boundlight/bounds/ops/readers.hpp"
 #include "boundlight/bounds/ops/weights.hpp"
 
 namespace boundlight {
@@ -22,6 +23,16 @@ struct SparseTerms {
   }
   void end_output() { at.push_back(static_cast<std::int64_t>(element.size())); }
 };
+
+// The same weight for every entry of a list on input 0.
+inline SparseTerms uniform_terms(const EntryList& list, Interval weight) {
+  SparseTerms t;
+  t.at = list.at;
+  t.element = list.element;
+  t.input.assign(list.element.size(), 0);
+  t.weight.assign(list.element.size(), weight);
+  return t;
+}
 
 }  // namespace boundlight
 

@@ -12,7 +12,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView&, std::span<const Tensor* co
 }  // namespace
 
 extern const OpInfo Sub_op;
-const OpInfo Sub_op = {"Sub", "", typed::broadcast_of_inputs, evaluate, "integers", "yes", "inputs and weights", "enclosure", "exact", "sums in any order"};
+const OpInfo Sub_op = {"Sub", "", typed::broadcast_of_inputs, evaluate, "integers", "yes", "inputs and weights", "enclosure", "exact", "sums in any order", 2, 2};
 
 }  // namespace boundlight
 #endif

@@ -54,7 +54,7 @@ Result<moves::Move> transpose_move(const NodeView& node) {
 }
 
 extern const OpInfo Transpose_op;
-const OpInfo Transpose_op = {"Transpose", "perm:I", infer, typed::moved<infer, transpose_move>, "all", "yes", "inputs", "exact range", "exact", "exact"};
+const OpInfo Transpose_op = {"Transpose", "perm:I", infer, typed::moved<infer, transpose_move>, "all", "yes", "inputs", "exact range", "exact", "exact", 1, 1};
 
 }  // namespace boundlight
 #endif

@@ -83,6 +83,14 @@ S wrapping(S a, S b, F f) {
   else return static_cast<S>(f(a, b));
 }
 
+// The number above or below all others of a type: what a minimum or maximum of nothing is.
+template <class S>
+S extreme(bool highest) {
+  using Limits = std::numeric_limits<S>;
+  if constexpr (Limits::has_infinity) return highest ? Limits::infinity() : -Limits::infinity();
+  else return highest ? Limits::max() : Limits::lowest();
+}
+
 // Numpy broadcasting; nothing when the shapes do not fit.
 std::optional<Shape> broadcast(const Shape& a, const Shape& b);
 // For every element of `out`, the index of the element of `in` it reads.

@@ -1,0 +1,29 @@
+// Softmax: exp(x) / sum exp(x) over an axis (softmax.hpp).
+#include "boundlight/bounds/ops/softmax.hpp"
+
+#ifdef BL_ONCE
+namespace boundlight {
+namespace {
+
+Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tensor* const> in) { return softmax_evaluate(node, in, false); }
+
+}  // namespace
+
+extern const OpInfo Softmax_op;
+const OpInfo Softmax_op = {"Softmax", "axis:i", softmax_infer, evaluate, "none", "yes", "yes", "enclosure", "planes", "exp(x - max) / sum, exp within 4 ulp, sums in any order", 1, 1};
+
+}  // namespace boundlight
+#endif
+
+namespace boundlight::BL_NS {
+namespace {
+
+template <class T>
+Result<std::unique_ptr<Kernel<T>>> make(Device& d, const NodeView& node) {
+  BL_TRY(groups, softmax_groups(node));
+  return std::unique_ptr<Kernel<T>>(std::make_unique<SoftmaxKernel<T>>(d, node, groups, false));
+}
+
+}  // namespace
+}  // namespace boundlight::BL_NS
+BL_REGISTER(Softmax, make)
