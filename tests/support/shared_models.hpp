@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "boundlight/bounds/engines/engine.hpp"
+#include "boundlight/core/interval.hpp"
 #include "boundlight/models/array.hpp"
 #include "boundlight/models/onnx.hpp"
 #include "folders.hpp"
