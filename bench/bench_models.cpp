@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <fstream>
 #include <thread>
 
@@ -80,16 +81,25 @@ double median(std::vector<double> v) {
   return v[v.size() / 2];
 }
 
-double timed(int repeat, double enough, const std::function<void()>& work) {
+double cpu_seconds() {
+  timespec t{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+Timing timed(int repeat, double enough, const std::function<void()>& work) {
+  double before = cpu_seconds();
   const double first = seconds_of(work);
-  if (first > enough) return first;
-  std::vector<double> times;
+  if (first > enough) return {first, cpu_seconds() - before};
+  std::vector<double> times, busy;
   double total = 0;
   while (static_cast<int>(times.size()) < repeat || (total < 0.5 && times.size() < 200)) {
+    before = cpu_seconds();
     times.push_back(seconds_of(work));
+    busy.push_back(cpu_seconds() - before);
     total += times.back();
   }
-  return median(times);
+  return {median(times), median(busy)};
 }
 
 void reset_peak() {
@@ -112,12 +122,12 @@ Calibration calibrate() {
   {
     const std::vector<float> a(n * n, 1), b(n * n, 1);
     std::vector<float> y(n * n);
-    c.sgemm = kOperations * 1e-9 / timed(5, 10, [&] { cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, n, n, 1, a.data(), n, b.data(), n, 0, y.data(), n); });
+    c.sgemm = kOperations * 1e-9 / timed(5, 10, [&] { cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, n, n, 1, a.data(), n, b.data(), n, 0, y.data(), n); }).wall;
   }
   {
     const std::vector<double> a(n * n, 1), b(n * n, 1);
     std::vector<double> y(n * n);
-    c.dgemm = kOperations * 1e-9 / timed(5, 10, [&] { cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, n, n, 1, a.data(), n, b.data(), n, 0, y.data(), n); });
+    c.dgemm = kOperations * 1e-9 / timed(5, 10, [&] { cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, n, n, 1, a.data(), n, b.data(), n, 0, y.data(), n); }).wall;
   }
   if (openblas_set_num_threads) openblas_set_num_threads(1);
   constexpr std::size_t kHalf = std::size_t{1} << 27;  // bytes per thread
@@ -126,7 +136,7 @@ Calibration calibrate() {
     std::thread other([&] { std::memcpy(to.data() + kHalf, from.data() + kHalf, kHalf); });
     std::memcpy(to.data(), from.data(), kHalf);
     other.join();
-  });
+  }).wall;
   c.copy = 2.0 * 2.0 * static_cast<double>(kHalf) * 1e-9 / s;  // read and written
   return c;
 }

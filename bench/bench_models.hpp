@@ -27,7 +27,11 @@ double seconds_of(const std::function<void()>& work);
 double median(std::vector<double> times);
 // One run that is not counted, then `repeat` of them, or as many as fill half a second (at most 200); a first run of more than
 // `enough` seconds counts and is the only one.
-double timed(int repeat, double enough, const std::function<void()>& work);
+struct Timing {
+  double wall, cpu;  // medians; cpu: seconds of all threads together, which other work on the machine disturbs less
+};
+Timing timed(int repeat, double enough, const std::function<void()>& work);
+double cpu_seconds();  // of this process so far
 
 // Peak resident memory since the last reset, MiB (Linux: /proc/self).
 void reset_peak();

@@ -61,8 +61,8 @@ std::string number(const char* format, double x) {
 }
 
 void speed(const Options& o, const nlohmann::json& peers) {
-  std::printf("| model | method | boxes | precision | ms | peer ms | times faster | rows | retired | 10^6 multiply-adds | peak MiB | mean width | notes |\n"
-              "|---|---|---|---|---|---|---|---|---|---|---|---|---|\n");
+  std::printf("| model | method | boxes | precision | ms | cpu ms | peer ms | times faster | rows | retired | 10^6 multiply-adds | peak MiB | mean width | notes |\n"
+              "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n");
   for (const BenchModel& m : chosen(o)) {
     const auto network = test::shared_network(o.data, m.name);
     auto engine = must(make_engine(network));
@@ -75,11 +75,11 @@ void speed(const Options& o, const nlohmann::json& peers) {
           options.precision = precision_of(precision);
           BoundResult last;
           reset_peak();
-          const double s = timed(o.repeat, o.enough, [&] { last = must(engine->bound(boxes, logits_of(*network), options)); });
+          const auto [s, cpu] = timed(o.repeat, o.enough, [&] { last = must(engine->bound(boxes, logits_of(*network), options)); });
           const double peer = peer_seconds(peers, m.name, method, batch);
           std::string notes;
           for (const auto& n : last.notes) notes += (notes.empty() ? "" : "; ") + n;
-          std::printf("| %s | %s | %lld | %s | %.3f | %s | %s | %lld | %lld | %.1f | %.0f | %.6f | %s |\n", m.name.c_str(), method.c_str(), static_cast<long long>(batch), precision.c_str(), 1e3 * s,
+          std::printf("| %s | %s | %lld | %s | %.3f | %.3f | %s | %s | %lld | %lld | %.1f | %.0f | %.6f | %s |\n", m.name.c_str(), method.c_str(), static_cast<long long>(batch), precision.c_str(), 1e3 * s, 1e3 * cpu,
                       number("%.1f", 1e3 * peer).c_str(), number("%.1f", peer / s).c_str(), static_cast<long long>(last.counters.rows), static_cast<long long>(last.counters.retired),
                       1e-6 * static_cast<double>(last.counters.multiply_adds), peak_megabytes(), mean_width(last), notes.c_str());
           std::fflush(stdout);
@@ -104,8 +104,8 @@ void plain(const Options& o) {
     options.precision = Precision::single;
     BoundResult ours;
     PlainDense::Bounds theirs;
-    const double a = timed(o.repeat, o.enough, [&] { ours = must(engine->bound(boxes, logits_of(*network), options)); });
-    const double b = timed(3, o.enough, [&] { theirs = dense->bound(lower, upper); });
+    const double a = timed(o.repeat, o.enough, [&] { ours = must(engine->bound(boxes, logits_of(*network), options)); }).wall;
+    const double b = timed(3, o.enough, [&] { theirs = dense->bound(lower, upper); }).wall;
     double difference = 0;
     for (std::size_t r = 0; r < theirs.lower.size(); ++r)
       difference = std::max({difference, std::fabs(ours.lower[r] - static_cast<double>(theirs.lower[r])), std::fabs(ours.upper[r] - static_cast<double>(theirs.upper[r]))});

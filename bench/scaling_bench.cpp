@@ -49,7 +49,7 @@ void measure(const char* what, std::size_t value, std::size_t width, std::size_t
   const Forms forms = logits_of(engine->network());
   BoundResult last;
   reset_peak();
-  const double s = timed(5, 2, [&] { last = test::must(engine->bound(boxes, forms, BoundOptions())); });
+  const double s = timed(5, 2, [&] { last = test::must(engine->bound(boxes, forms, BoundOptions())); }).wall;
   std::printf("%s,%zu,%.3f,%lld,%lld,%.0f\n", what, value, 1e3 * s, static_cast<long long>(last.counters.rows), static_cast<long long>(last.counters.multiply_adds), peak_megabytes());
   std::fflush(stdout);
 }

@@ -102,6 +102,33 @@ void windowify(Device& d, const Shape& shape, RowBlock<T>& rows) {
 }
 
 template <class T>
+RowBlock<T> selected_entries(Device& d, std::int64_t size, const std::int32_t* element, const T* sign, std::int64_t rows) {
+  RowBlock<T> made;
+  made.rows = rows;
+  made.width = size;
+  made.a = d.template buffer<T>(rows * size);
+  T* a = made.a.data();
+  d.fill(a, T(0), rows * size);
+  d.map(rows, [=] BL_HD(std::int64_t r) { a[r * size + element[r]] = sign[r]; });
+  return made;
+}
+
+template <class T>
+RowBlock<T> selected_cells(Device& d, const Shape& shape, const std::int32_t* element, const T* sign, std::int64_t rows) {
+  const std::int64_t channels = shape[1], height = shape[2], across = shape[3];
+  RowBlock<T> made = empty_windows<T>(d, rows, 1, 1, channels);
+  T* a = made.a.data();
+  std::int32_t *top = made.top.data(), *left = made.left.data();
+  d.fill(a, T(0), rows * channels);
+  d.map(rows, [=] BL_HD(std::int64_t r) {
+    a[r * channels + element[r] / (height * across)] = sign[r];
+    top[r] = static_cast<std::int32_t>(element[r] / across % height);
+    left[r] = static_cast<std::int32_t>(element[r] % across);
+  });
+  return made;
+}
+
+template <class T>
 void join_blocks(Device& d, Relaxations<T>& boxes, ValueId value, RowBlock<T>& sum, RowBlock<T>&& part, RowAccounts accounts) {
   const auto& v = boxes.model().network().values[static_cast<std::size_t>(value)];
   if (sum.windowed != part.windowed) {
@@ -165,6 +192,8 @@ RowBlock<T> keep_rows(Device& d, const RowBlock<T>& rows, const std::int32_t* wh
 
 #define BL_INSTANTIATE(T)                                                                                                   \
   template void densify(Device&, const Shape&, RowBlock<T>&);                                                               \
+  template RowBlock<T> selected_entries(Device&, std::int64_t, const std::int32_t*, const T*, std::int64_t);                 \
+  template RowBlock<T> selected_cells(Device&, const Shape&, const std::int32_t*, const T*, std::int64_t);                  \
   template void windowify(Device&, const Shape&, RowBlock<T>&);                                                             \
   template void join_blocks(Device&, Relaxations<T>&, ValueId, RowBlock<T>&, RowBlock<T>&&, RowAccounts);                   \
   template RowBlock<T> keep_rows(Device&, const RowBlock<T>&, const std::int32_t*, std::int64_t);

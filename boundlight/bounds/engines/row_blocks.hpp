@@ -13,6 +13,12 @@ void densify(Device& d, const Shape& shape, RowBlock<T>& rows);
 template <class T>
 void windowify(Device& d, const Shape& shape, RowBlock<T>& rows);
 
+// Rows sign[r] * value[element[r]] (arrays on the device): dense, and as windows of one cell of a 1 x C x H x W value.
+template <class T>
+RowBlock<T> selected_entries(Device& d, std::int64_t size, const std::int32_t* element, const T* sign, std::int64_t rows);
+template <class T>
+RowBlock<T> selected_cells(Device& d, const Shape& shape, const std::int32_t* element, const T* sign, std::int64_t rows);
+
 // sum += part, both on `value`; windows are united. The rounding of the sums is charged by the value's box.
 template <class T>
 void join_blocks(Device& d, Relaxations<T>& boxes, ValueId value, RowBlock<T>& sum, RowBlock<T>&& part, RowAccounts accounts);

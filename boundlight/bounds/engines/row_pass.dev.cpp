@@ -91,7 +91,8 @@ PassResult<T> RowPass<T>::run() {
   return std::move(result_);
 }
 
-// Rows of a selection through the producer at once where it can; else as a sparse matrix.
+// Rows of a selection through the producer at once where it can; else as windows of one cell where the producer takes windows,
+// or as a sparse matrix.
 template <class T>
 void RowPass<T>::start() {
   if (request_.element.empty()) {
@@ -101,8 +102,8 @@ void RowPass<T>::start() {
   const auto& v = network_.values[static_cast<std::size_t>(request_.value)];
   const auto elements = uploaded(d_, request_.element);
   const auto signs = uploaded(d_, request_.sign);
-  Relaxation<T>* relaxation = v.producer < 0 || c_.base ? nullptr : c_.relaxations.at(v.producer);
-  if (relaxation) {
+  Relaxation<T>* relaxation = v.producer < 0 ? nullptr : c_.relaxations.at(v.producer);
+  if (relaxation && !c_.base) {
     const Node& node = network_.nodes[static_cast<std::size_t>(v.producer)].node;
     std::vector<RowBlock<T>> out(node.inputs.size());
     if (relaxation->select(d_, v.output_slot, rows_, elements.data(), signs.data(), accounts(), out.data())) {
@@ -111,16 +112,8 @@ void RowPass<T>::start() {
       return;
     }
   }
-  RowBlock<T> rows;
-  rows.rows = rows_;
-  rows.width = v.size;
-  rows.a = d_.template buffer<T>(rows_ * v.size);
-  T* a = rows.a.data();
-  const std::int32_t* which = elements.data();
-  const T* sign = signs.data();
-  const std::int64_t size = v.size;
-  d_.map_rows(rows_, size, [=] BL_HD(std::int64_t r, std::int64_t j) { a[r * size + j] = which[r] == j ? sign[r] : T(0); });
-  pending_.emplace(request_.value, std::move(rows));
+  const bool cells = relaxation && relaxation->takes_windows() && !request_.slopes && v.shape.size() == 4 && v.shape[0] == 1;
+  pending_.emplace(request_.value, cells ? selected_cells(d_, v.shape, elements.data(), signs.data(), rows_) : selected_entries(d_, v.size, elements.data(), signs.data(), rows_));
 }
 
 // Joins rows that reach a value on several paths.

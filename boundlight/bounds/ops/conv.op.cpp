@@ -240,10 +240,43 @@ class ConvKernel : public LinearKernel<T> {
       l[r] = static_cast<std::int32_t>(element[r] % at.out[2]);
     });
     out[0] = block_of(d, rows, at.reach(1), at.reach(2), t, l);
-    const View made(out[0], g_);
+    if (out[0].windowed) select_cells(d, rows, element, sign, t, l, out[0]);
+    else select_dense(d, rows, element, sign, t, l, out[0]);
+    return true;
+  }
+
+  // Cell by cell of the windows: the kernel position that lies on a cell first (-1: none), then its channels.
+  void select_cells(Device& d, std::int64_t rows, const std::int32_t* element, const T* sign, const std::int32_t* t, const std::int32_t* l, RowBlock<T>& made) const {
+    const spatial::Windows at = g_.at;
+    const std::int64_t cells = made.window_h * made.window_w, across = made.window_w, positions = at.out_size(), kernel = at.kernel_size(), groups = g_.groups;
+    const std::int64_t group_out = g_.group_out(), group_in = g_.group_in(), channels = g_.in_channels;
+    const std::int32_t *top = made.top.data(), *left = made.left.data();
+    auto from = d.template buffer<std::int64_t>(rows * cells);
+    std::int64_t* start = from.data();
+    d.map(rows * cells, [=] BL_HD(std::int64_t i) {
+      const std::int64_t r = i / cells, y = top[r] + i % cells / across, x = left[r] + i % across;
+      const std::int64_t ky = y + at.pad[1] - t[r] * at.stride[1], kx = x + at.pad[2] - l[r] * at.stride[2];
+      const bool inside = ky >= 0 && kx >= 0 && ky % at.dilation[1] == 0 && kx % at.dilation[2] == 0 && ky / at.dilation[1] < at.kernel[1] && kx / at.dilation[2] < at.kernel[2];
+      start[i] = inside ? (element[r] / positions * kernel + ky / at.dilation[1] * at.kernel[2] + kx / at.dilation[2]) * group_in : -1;
+    });
+    const T* w = window_w_.data();
+    T* to = made.a.data();
+    if (groups == 1) {
+      d.map_rows(rows * cells, channels, [=] BL_HD(std::int64_t i, std::int64_t c) { to[i * channels + c] = start[i] < 0 ? T(0) : sign[i / cells] * w[start[i] + c]; });
+      return;
+    }
+    d.map_rows(rows * cells, channels, [=] BL_HD(std::int64_t i, std::int64_t c) {
+      const std::int64_t in_group = c - element[i / cells] / positions / group_out * group_in;
+      to[i * channels + c] = start[i] < 0 || in_group < 0 || in_group >= group_in ? T(0) : sign[i / cells] * w[start[i] + in_group];
+    });
+  }
+
+  void select_dense(Device& d, std::int64_t rows, const std::int32_t* element, const T* sign, const std::int32_t* t, const std::int32_t* l, RowBlock<T>& block) const {
+    const View made(block, g_);
+    const spatial::Windows at = g_.at;
     const std::int64_t positions = at.out_size(), group_out = g_.group_out(), group_in = g_.group_in();
     const T* w = w_.data.data();
-    T* to = out[0].a.data();
+    T* to = block.a.data();
     d.map_rows(rows, made.width, [=] BL_HD(std::int64_t r, std::int64_t j) {
       std::int64_t c, y, x;
       made.place(r, j, c, y, x);
@@ -253,7 +286,6 @@ class ConvKernel : public LinearKernel<T> {
       to[r * made.width + j] =
           inside ? sign[r] * w[((o * group_in + in_group) * at.kernel[1] + ky / at.dilation[1]) * at.kernel[2] + kx / at.dilation[2]] : T(0);
     });
-    return true;
   }
 
   // Where the entries of a row block on the input lie: windowed (channels last) or dense.
@@ -293,7 +325,7 @@ class ConvKernel : public LinearKernel<T> {
         body(PatchBlock{x + group * channels * cells, group, total, all, in_channels * cells, cells, group * g_.group_out() * all});
       return;
     }
-    const std::int64_t positions = std::clamp<std::int64_t>(kScratch / terms, 1, all);
+    const std::int64_t line = g_.at.out[2], positions = std::clamp<std::int64_t>(kScratch / (terms * line), 1, all / line) * line;
     const std::int64_t chunk = std::clamp<std::int64_t>(kScratch / (terms * positions), 1, total);
     auto scratch = d.template buffer<T>(chunk * terms * positions);
     T* to = scratch.data();
@@ -306,13 +338,29 @@ class ConvKernel : public LinearKernel<T> {
         }
   }
 
-  // to[s][term][q] for n samples (one group's channels, from `from` on), positions [q0, q0 + wide).
+  // to[s][term][q] for n samples (one group's channels, from `from` on), positions [q0, q0 + wide), whole lines of them: one line
+  // of one term reads one line of the input.
   void fill_patches(Device& d, const T* from, std::int64_t n, std::int64_t q0, std::int64_t wide, T* to) const {
     const std::int64_t terms = g_.terms(), cells = g_.at.in_size(), channels = g_.group_in(), in_channels = g_.in_channels, kernel = g_.at.kernel_size();
     const spatial::Windows at = g_.at;
-    d.map_rows(n * terms, wide, [=] BL_HD(std::int64_t r, std::int64_t q) {
-      const std::int64_t k = r % kernel, c = r / kernel % channels, s = r / terms, p = at.input_of(q0 + q, k);
-      to[r * wide + q] = p < 0 ? T(0) : from[(s * in_channels + c) * cells + p];
+    const std::int64_t line = at.out[2], lines = wide / line, first = q0 / line;
+    d.map(n * terms * lines, [=] BL_HD(std::int64_t i) {
+      const std::int64_t q = first + i % lines, r = i / lines, k = r % kernel, c = r / kernel % channels, s = r / terms;
+      const std::int64_t z = q / at.out[1] * at.stride[0] - at.pad[0] + k / (at.kernel[1] * at.kernel[2]) * at.dilation[0];
+      const std::int64_t y = q % at.out[1] * at.stride[1] - at.pad[1] + k / at.kernel[2] % at.kernel[1] * at.dilation[1];
+      const std::int64_t x = k % at.kernel[2] * at.dilation[2] - at.pad[2], step = at.stride[2], across = at.in[2];
+      T* put = to + i * line;
+      std::int64_t j = 0, end = line;  // positions whose input cell is inside
+      if (z < 0 || z >= at.in[0] || y < 0 || y >= at.in[1]) end = 0;
+      while (end > 0 && x + (end - 1) * step >= across) --end;
+      for (; j < end && x + j * step < 0; ++j) put[j] = T(0);
+      const T* get = from + (s * in_channels + c) * cells + (z * at.in[1] + y) * across + x;
+      if (step == 1) {
+        for (; j < end; ++j) put[j] = get[j];
+      } else {
+        for (; j < end; ++j) put[j] = get[j * step];
+      }
+      for (; j < line; ++j) put[j] = T(0);
     });
   }
 

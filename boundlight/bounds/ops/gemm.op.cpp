@@ -141,9 +141,10 @@ class GemmKernel : public LinearKernel<T> {
     out[0].a = d.template buffer<T>(rows * m_ * k_);
     T* to = out[0].a.data();
     const T* w = w_.data.data();
-    const std::int64_t n = n_, k = k_, width = m_ * k_;
-    d.map_rows(rows, width, [=] BL_HD(std::int64_t r, std::int64_t i) {
-      to[r * width + i] = i / k == element[r] / n ? sign[r] * w[element[r] % n * k + i % k] : T(0);
+    const std::int64_t n = n_, k = k_, m = m_;
+    d.map_rows(rows * m, k, [=] BL_HD(std::int64_t i, std::int64_t j) {
+      const std::int64_t e = element[i / m];
+      to[i * k + j] = i % m == e / n ? sign[i / m] * w[e % n * k + j] : T(0);
     });
     return true;
   }

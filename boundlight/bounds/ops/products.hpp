@@ -81,9 +81,10 @@ class ProductKernel : public LinearKernel<T> {
     made.a = d.template buffer<T>(rows * made.width);
     T* to = made.a.data();
     const T* w = w_.data.data();
-    const std::int64_t n = s_.n, k = s_.k, width = made.width, by_term = s_.tb ? 1 : n, by_column = s_.tb ? k : 1;
-    d.map_rows(rows, width, [=] BL_HD(std::int64_t r, std::int64_t i) {
-      to[r * width + i] = i / k == element[r] / n ? sign[r] * w[i % k * by_term + element[r] % n * by_column] : T(0);
+    const std::int64_t m = s_.m, n = s_.n, k = s_.k, by_term = s_.tb ? 1 : n, by_column = s_.tb ? k : 1;
+    d.map_rows(rows * m, k, [=] BL_HD(std::int64_t i, std::int64_t j) {
+      const std::int64_t e = element[i / m];
+      to[i * k + j] = i % m == e / n ? sign[i / m] * w[j * by_term + e % n * by_column] : T(0);
     });
     return true;
   }

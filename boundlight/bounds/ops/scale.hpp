@@ -61,10 +61,10 @@ class ScaleKernel : public LinearKernel<T> {
     const T* w = w_.data.data();
     T* a = rows.a.data();
     const std::int32_t *top = rows.top.data(), *left = rows.left.data();
-    const std::int64_t ww = rows.window_w, width = rows.width;
-    d.map_rows(rows.rows, width, [=] BL_HD(std::int64_t r, std::int64_t j) {
-      const std::int64_t c = j % p.channels, x = left[r] + j / p.channels % ww, y = top[r] + j / (p.channels * ww);
-      if (x >= 0 && y >= 0 && x < p.width && y < p.height) a[r * width + j] *= w[(c * p.height + y) * p.width + x];
+    const std::int64_t ww = rows.window_w, cells = rows.window_h * ww, channels = p.channels, apart = p.height * p.width;
+    d.map_rows(rows.rows * cells, channels, [=] BL_HD(std::int64_t i, std::int64_t c) {
+      const std::int64_t r = i / cells, cell = (top[r] + i % cells / ww) * p.width + left[r] + i % ww;
+      a[i * channels + c] *= w[c * apart + cell];
     });
     out[variable_] = std::move(rows);
   }

@@ -3,6 +3,7 @@
 #include <tbb/parallel_for.h>
 
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 #include "boundlight/device/cpu/gemm.hpp"
@@ -102,11 +103,11 @@ void live(std::int64_t m, std::int64_t n, std::int64_t k, const T* a, std::int64
       return;
     }
     if (some * 8 < k * 7) {
-      std::vector<T> left(static_cast<std::size_t>(m * some)), right(static_cast<std::size_t>(some * n));
+      const auto left = std::make_unique_for_overwrite<T[]>(static_cast<std::size_t>(m * some)), right = std::make_unique_for_overwrite<T[]>(static_cast<std::size_t>(some * n));
       for (std::int64_t r = 0; r < m; ++r)
         for (std::int64_t j = 0; j < some; ++j) left[static_cast<std::size_t>(r * some + j)] = a[r * lda + columns[static_cast<std::size_t>(j)]];
-      for (std::int64_t j = 0; j < some; ++j) std::copy_n(b + columns[static_cast<std::size_t>(j)] * ldb, n, right.data() + j * n);
-      return tiled(false, false, m, n, some, left.data(), some, right.data(), n, T(0), c, ldc);
+      for (std::int64_t j = 0; j < some; ++j) std::copy_n(b + columns[static_cast<std::size_t>(j)] * ldb, n, right.get() + j * n);
+      return tiled(false, false, m, n, some, left.get(), some, right.get(), n, T(0), c, ldc);
     }
   }
   tiled(false, false, m, n, k, a, lda, b, ldb, T(0), c, ldc);
