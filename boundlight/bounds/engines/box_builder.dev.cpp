@@ -103,6 +103,7 @@ RowResult<T> BoxBuilder<T>::run(const RowJob<T>& job) {
 template <class T>
 void BoxBuilder<T>::build(const std::vector<ValueId>& values, Effort effort) {
   const auto needed = ancestors(network_, values);
+  for (const ValueId id : values) last_ = std::max(last_, model_.producer(id));
   const auto exact = interval_exactness(model_, regions_.norm == Regions::Norm::linf && regions_.half_spaces.empty() && regions_.directions == 0);
   boxes_ = model_.input_boxes(regions_.lower.data(), regions_.upper.data(), regions_.batch);
   for (const ValueId id : network_.inputs) meet_known(d_, network_, known_, id, boxes_);
@@ -170,19 +171,50 @@ void add_plane(Device& d, const T* a, std::int64_t rows, std::int64_t width, std
   }, sums);
 }
 
-// Rows 2 p and 2 p + 1 of a job bound an element and its negation.
+// The ends that rows of elements (sign 1) and of their negations (sign -1) leave.
 template <class T>
 void tighten(const RowJob<T>& job, std::int64_t size, const RowResult<T>& found, std::vector<T>& lower, std::vector<T>& upper) {
-  for (std::size_t r = 0; r + 1 < job.element.size(); r += 2) {
+  for (std::size_t r = 0; r < job.element.size(); ++r) {
     const auto at = static_cast<std::size_t>(job.box[r] * size + job.element[r]);
-    lower[at] = std::max(lower[at], round_down_to<T>(found.lower[r]));
-    upper[at] = std::min(upper[at], round_up_to<T>(-found.lower[r + 1]));
+    if (job.sign[r] > 0) lower[at] = std::max(lower[at], round_down_to<T>(found.lower[r]));
+    else upper[at] = std::min(upper[at], round_up_to<T>(-found.lower[r]));
   }
+}
+
+// A box whose end without a row is far further from the middle than the one that its row gave. Charges and the boxes behind it
+// grow with such an end, and in float they grow beyond the widths of bounds.
+template <class T>
+bool lopsided(T sign, T lower, T middle, T upper) {
+  constexpr T kFar = 10;
+  return sign > 0 ? upper - middle > kFar * (middle - lower) : middle - lower > kFar * (upper - middle);
+}
+
+template <class T>
+void add_element(RowJob<T>& job, std::int64_t at, std::int64_t size, T sign) {
+  job.element.push_back(static_cast<std::int32_t>(at % size));
+  job.box.push_back(static_cast<std::int32_t>(at / size));
+  job.sign.push_back(sign);
 }
 
 }  // namespace
 
-// Two rows (value and minus value) for every element that a tighter box could help, of every box.
+// The value at the middle of every region, in T and with any rounding: a guess at which end of a box can decide an element.
+template <class T>
+std::vector<T> BoxBuilder<T>::middle(ValueId id) {
+  const auto v = static_cast<std::size_t>(id);
+  if (middles_.at.empty()) {
+    std::vector<double> x(regions_.lower.size());
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = regions_.lower[i] / 2 + regions_.upper[i] / 2;
+    middles_ = model_.forward(x.data(), regions_.batch, last_);
+  }
+  std::vector<T> values(static_cast<std::size_t>(boxes_.batch * network_.values[v].size));
+  d_.download(values.data(), middles_.at[v].data(), static_cast<std::int64_t>(values.size()));
+  return values;
+}
+
+// Two rows (value and minus value) for every element that a tighter box could help, of every box. Where elements are decided
+// one by one, first the row that can decide an element: a neuron that is on in the middle of the region is never always off.
+// The other row follows for those that this leaves open or lopsided (the latter are dropped at the first box on the way).
 template <class T>
 void BoxBuilder<T>::refine(ValueId id, int node, int k) {
   const auto v = static_cast<std::size_t>(id);
@@ -194,41 +226,62 @@ void BoxBuilder<T>::refine(ValueId id, int node, int k) {
   d_.download(open.data(), mask.data(), n);
   auto& done = refined_[v];
   done.resize(static_cast<std::size_t>(n), 0);
-  RowJob<T> job;
-  job.value = id;
-  job.together = 2;
+  std::vector<std::int64_t> elements;
   for (std::int64_t e = 0; e < n; ++e) {
     if (!open[static_cast<std::size_t>(e)] || done[static_cast<std::size_t>(e)]) continue;
     done[static_cast<std::size_t>(e)] = 1;
-    for (const T s : {T(1), T(-1)}) {
-      job.element.push_back(static_cast<std::int32_t>(e % size));
-      job.box.push_back(static_cast<std::int32_t>(e / size));
-      job.sign.push_back(s);
-    }
+    elements.push_back(e);
   }
-  if (job.element.empty()) return;
+  if (elements.empty()) return;
   std::vector<T> lower(static_cast<std::size_t>(n)), upper(lower.size());
   d_.download(lower.data(), boxes_.lower[v].data(), n);
   d_.download(upper.data(), boxes_.upper[v].data(), n);
+  const bool alone = kernel.refinable_alone();
+  const std::vector<T> guess = alone ? middle(id) : std::vector<T>();
+  RowJob<T> first, second;
+  first.value = second.value = id;
+  for (const std::int64_t e : elements) {
+    const T sign = alone && !(guess[static_cast<std::size_t>(e)] > 0) ? T(-1) : T(1);
+    add_element(first, e, size, sign);
+    if (!alone) add_element(first, e, size, -sign);
+  }
+  run_open(first, kernel, k, lower, upper);
+  if (alone) {
+    std::vector<T> lo, hi;
+    for (const std::int64_t e : elements) lo.push_back(lower[static_cast<std::size_t>(e)]), hi.push_back(upper[static_cast<std::size_t>(e)]);
+    const auto left = still_open(kernel, k, d_, lo, hi);
+    for (std::size_t i = 0; i < elements.size(); ++i)
+      if (left[i] || lopsided(first.sign[i], lower[static_cast<std::size_t>(elements[i])], guess[static_cast<std::size_t>(elements[i])], upper[static_cast<std::size_t>(elements[i])]))
+        add_element(second, elements[i], size, -first.sign[i]);
+    run_open(second, kernel, k, lower, upper);
+  }
+  if (options_.method == Method::alpha && options_.alpha_steps > 0) {
+    RowJob<T> both;
+    for (const std::int64_t e : elements) add_element(both, e, size, T(1)), add_element(both, e, size, T(-1));
+    search(id, node, k, lower, upper, both);
+  }
+  d_.upload(boxes_.lower[v].data(), lower.data(), n);
+  d_.upload(boxes_.upper[v].data(), upper.data(), n);
+}
+
+// Runs a job of elements; rows are dropped as soon as their element is decided, where elements are decided one by one.
+template <class T>
+void BoxBuilder<T>::run_open(RowJob<T>& job, const Kernel<T>& kernel, int k, std::vector<T>& lower, std::vector<T>& upper) {
+  if (job.element.empty()) return;
+  const std::int64_t size = network_.values[static_cast<std::size_t>(job.value)].size;
   if (kernel.refinable_alone())
     job.wanted = [&](std::size_t first, const std::vector<double>& found) {
-      const std::size_t pairs = found.size() / 2;
-      std::vector<T> lo(pairs), hi(pairs);
-      for (std::size_t p = 0; p < pairs; ++p) {
-        const auto at = static_cast<std::size_t>(job.box[first + 2 * p] * size + job.element[first + 2 * p]);
-        lo[p] = std::max(lower[at], round_down_to<T>(found[2 * p]));
-        hi[p] = std::min(upper[at], round_up_to<T>(-found[2 * p + 1]));
+      std::vector<T> lo(found.size()), hi(found.size());
+      for (std::size_t r = 0; r < found.size(); ++r) {
+        const auto at = static_cast<std::size_t>(job.box[first + r] * size + job.element[first + r]);
+        const bool low = job.sign[first + r] > 0;
+        lo[r] = low ? std::max(lower[at], round_down_to<T>(found[r])) : lower[at];
+        hi[r] = low ? upper[at] : std::min(upper[at], round_up_to<T>(-found[r]));
       }
-      const auto pair_open = still_open(kernel, k, d_, lo, hi);
-      std::vector<std::uint8_t> wanted(found.size());
-      for (std::size_t r = 0; r < wanted.size(); ++r) wanted[r] = pair_open[r / 2];
-      return wanted;
+      return still_open(kernel, k, d_, lo, hi);
     };
   keep_from(job);
   tighten(job, size, run(job), lower, upper);
-  if (options_.method == Method::alpha && options_.alpha_steps > 0) search(id, node, k, lower, upper, job);
-  d_.upload(boxes_.lower[v].data(), lower.data(), n);
-  d_.upload(boxes_.upper[v].data(), upper.data(), n);
 }
 
 // Slopes of their own for the rows that are still open; dense rows only, since every row keeps a slope per neuron below it.

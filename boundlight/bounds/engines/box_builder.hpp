@@ -59,6 +59,8 @@ class BoxBuilder {
   void refine(ValueId id, int node, int k);
   void keep_from(RowJob<T>& job);
   void keep(const RowJob<T>& job, std::size_t first, PassResult<T>& chunk);
+  std::vector<T> middle(ValueId id);
+  void run_open(RowJob<T>& job, const Kernel<T>& kernel, int k, std::vector<T>& lower, std::vector<T>& upper);
   void search(ValueId id, int node, int k, std::vector<T>& lower, std::vector<T>& upper, const RowJob<T>& job);
 
   const Model<T>& model_;
@@ -75,6 +77,8 @@ class BoxBuilder {
   Relaxations<T> relaxations_;
   PassContext<T> context_;
   std::vector<std::vector<std::uint8_t>> refined_;  // by value: elements done
+  ValueArrays<T> middles_;                          // values at the middle of every region, when first asked for
+  int last_ = -1;                                   // the last node that build() was asked about
   bool keeps_ = false;
   std::vector<KeptPlanes<T>> kept_;
 };
