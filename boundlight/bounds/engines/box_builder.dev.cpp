@@ -1,6 +1,7 @@
 #include "boundlight/bounds/engines/box_builder.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "boundlight/bounds/engines/slope_search.hpp"
 
@@ -171,13 +172,15 @@ void add_plane(Device& d, const T* a, std::int64_t rows, std::int64_t width, std
   }, sums);
 }
 
-// The ends that rows of elements (sign 1) and of their negations (sign -1) leave.
+// The ends that rows of elements (sign 1) and of their negations (sign -1) leave. alone: an end that decides nothing replaces
+// what is known, tighter or not.
 template <class T>
-void tighten(const RowJob<T>& job, std::int64_t size, const RowResult<T>& found, std::vector<T>& lower, std::vector<T>& upper) {
+void tighten(const RowJob<T>& job, std::int64_t size, const RowResult<T>& found, std::vector<T>& lower, std::vector<T>& upper, bool alone = false) {
   for (std::size_t r = 0; r < job.element.size(); ++r) {
     const auto at = static_cast<std::size_t>(job.box[r] * size + job.element[r]);
-    if (job.sign[r] > 0) lower[at] = std::max(lower[at], round_down_to<T>(found.lower[r]));
-    else upper[at] = std::min(upper[at], round_up_to<T>(-found.lower[r]));
+    const bool replace = alone && lower[at] < 0 && upper[at] > 0 && found.lower[r] < 0 && std::isfinite(found.lower[r]);
+    if (job.sign[r] > 0) lower[at] = replace ? round_down_to<T>(found.lower[r]) : std::max(lower[at], round_down_to<T>(found.lower[r]));
+    else upper[at] = replace ? round_up_to<T>(-found.lower[r]) : std::min(upper[at], round_up_to<T>(-found.lower[r]));
   }
 }
 
@@ -281,7 +284,7 @@ void BoxBuilder<T>::run_open(RowJob<T>& job, const Kernel<T>& kernel, int k, std
       return still_open(kernel, k, d_, lo, hi);
     };
   keep_from(job);
-  tighten(job, size, run(job), lower, upper);
+  tighten(job, size, run(job), lower, upper, options_.rows_alone && !known_);
 }
 
 // Slopes of their own for the rows that are still open; dense rows only, since every row keeps a slope per neuron below it.

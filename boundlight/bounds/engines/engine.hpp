@@ -40,6 +40,9 @@ struct BoundOptions {
   bool planes = false;           // also return input planes of every form
   std::uint64_t memory = 0;      // bytes for rows in flight; 0: half of the machine's
   bool intermediate_by_interval = false;  // crown rows only for the forms asked for
+  // Boxes of undecided elements come from their rows alone and are not met with interval steps, as in CROWN as published: looser
+  // boxes and most often looser bounds, for comparison with other programs. Ignored where boxes are known.
+  bool rows_alone = false;
   StopToken stop;
   ProgressSink progress;
 };
