@@ -93,6 +93,27 @@ TEST_CASE("bounds of halves hold, and those of the other sign do not") {
   CHECK(wrong_sign_caught > 0);
 }
 
+TEST_CASE("a part that boxes show to be empty is closed") {
+  std::mt19937_64 random(6);
+  const DenseNet net = random_net(random, {2, 5, 4, 2});
+  const auto engine = engine_of(net);
+  // z1 of neuron 0 over the whole box, then asked about the sign that it never has.
+  const std::vector<double> lower = {1, 1}, upper = {1.125, 1.125};
+  const ExactCells cells(net, lower, upper);
+  int empty = 0;
+  for (std::int64_t element = 0; element < 5; ++element) {
+    const ExactRange& z = cells.ranges[0][static_cast<std::size_t>(element)];
+    for (const bool positive : {false, true}) {
+      auto a = ask(*engine, lower, upper, element, positive, true, Precision::single, 5);
+      REQUIRE(engine->search(a->search).ok());
+      const bool nothing = positive ? z.upper < 0 : z.lower > 0;
+      CHECK((a->search.lower[0] == INFINITY) == nothing);
+      empty += nothing;
+    }
+  }
+  CHECK(empty > 0);
+}
+
 TEST_CASE("a negative multiplier is refused") {
   std::mt19937_64 random(2);
   const auto engine = engine_of(random_net(random, {2, 5, 4, 2}));

@@ -227,7 +227,7 @@ bool SlopeSearch<T>::take(Chunk& k, const PassResult<T>& pass, const Ask& ask) {
       k.charge[r] = pass.charge[r];
       flags[r] = 1;
     }
-    all = all && k.lower[r] > (*ask.enough)[k.from + r];
+    all = all && !(k.lower[r] <= (*ask.enough)[k.from + r]);  // NaN: nothing is wanted
   }
   const auto better = uploaded(d, flags);
   for (Layer& layer : k.layers) copy_better(d, better.data(), layer.alpha.data(), k.rows, layer.size, layer.best.data());

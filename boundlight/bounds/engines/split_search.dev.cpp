@@ -65,6 +65,17 @@ Sorted<T> sorted(const SplitSearch& s) {
   return made;
 }
 
+// Marks the regions in which two boxes of one value exclude each other: both are right, so no point is there.
+template <class T>
+void mark_empty(Device& d, BoxView<T> box, std::int64_t batch, std::int64_t size, std::vector<bool>& empty) {
+  const T *lower = box.lower, *upper = box.upper;
+  auto most = d.template buffer<double>(batch);
+  d.max_rows(batch, size, [=] BL_HD(std::int64_t b, std::int64_t j) { return lower[b * size + j] > upper[b * size + j] ? 1.0 : 0.0; }, most.data());
+  std::vector<double> host(static_cast<std::size_t>(batch));
+  d.download(host.data(), most.data(), batch);
+  for (std::size_t b = 0; b < host.size(); ++b) empty[b] = empty[b] || host[b] > 0;
+}
+
 template <class U>
 std::vector<float> floats(const std::vector<U>& from) {
   return {from.begin(), from.end()};
@@ -80,6 +91,13 @@ Result<void> EngineImpl::search_as(SplitSearch& s) {
   const CleanRegions c = clean(network, *s.regions);
   BoxBuilder<T> builder(*made, c.regions, s.options, s.known, nullptr, report);
   builder.build({s.forms->value}, BoxBuilder<T>::Effort::interval);
+  std::vector<bool> empty = c.empty;
+  for (std::size_t v = 0; v < network.values.size(); ++v)
+    if (builder.boxes().lower[v]) mark_empty(device_, builder.boxes().view(static_cast<ValueId>(v)), s.regions->batch, network.values[v].size, empty);
+  const auto rows = static_cast<std::size_t>(s.forms->rows);
+  std::vector<double> enough = s.enough;
+  for (std::size_t i = 0; i < enough.size(); ++i)
+    if (empty[i / rows]) enough[i] = std::numeric_limits<double>::quiet_NaN();  // nothing is wanted there
   builder.relaxations().prepare(ancestors(network, s.forms->value));
   RowJob<T> job = job_of(network, s.regions->batch, *s.forms, settings_of(s.options), device_, builder.boxes().view(s.forms->value));
   const Sorted<T> splits = sorted<T>(s);
@@ -99,14 +117,16 @@ Result<void> EngineImpl::search_as(SplitSearch& s) {
   ask.trace = s.want_trace;
   ask.points = s.want_points;
   ask.start = start.at.empty() ? nullptr : &start;
-  ask.enough = s.enough.empty() ? nullptr : &s.enough;
+  ask.enough = enough.empty() ? nullptr : &enough;
   ask.multiplier_rate = s.multiplier_rate;
   SlopeSearch<T> search(builder.context(), s.options, report.counters);
   auto found = search.run(job, ask);
   s.lower = std::move(found.bounds.lower);
+  s.charge = std::move(found.bounds.charge);
+  for (std::size_t i = 0; i < s.lower.size(); ++i)
+    if (empty[i / rows]) s.lower[i] = std::numeric_limits<double>::infinity();
   s.complete = found.bounds.complete && report.complete;
   s.counters = report.counters;
-  const auto rows = static_cast<std::size_t>(s.forms->rows);
   s.multipliers.assign(s.splits.size() * rows, 0.0F);
   for (std::size_t i = 0; i < splits.place.size(); ++i) s.multipliers[i] = static_cast<float>(found.multipliers.at(splits.place[i].first)[splits.place[i].second]);
   s.slopes.clear();

@@ -41,7 +41,7 @@ struct SplitSearch {
   std::vector<float> multipliers;
 
   // Out.
-  std::vector<double> lower;          // [batch][rows]
+  std::vector<double> lower, charge;  // [batch][rows]; charge: rounding charges inside lower. +inf: boxes exclude each other, the part is empty
   bool complete = true;
   Counters counters;
   // By the output value of nodes that are not linear, at the last step: the row's coefficient there, and the value that the row's

@@ -10,6 +10,7 @@
 #include <tbb/parallel_for.h>
 
 #include "boundlight/core/rounding.hpp"
+#include "boundlight/solver/bab/archive.hpp"
 #include "boundlight/solver/bab/planes.hpp"
 #include "boundlight/solver/bab/search.hpp"
 
@@ -49,6 +50,11 @@ struct Judged {
   std::shared_ptr<const check::Boxes> replayed;
 };
 
+template <class A>
+void fields(A& a, Domain& d) {
+  all(a, d.lower, d.upper, d.open, d.node, d.depth, d.volume);
+}
+
 class Search {
  public:
   explicit Search(SearchContext& context);
@@ -71,6 +77,10 @@ class Search {
   Result<bool> step(std::vector<Domain>& batch);
   std::uint64_t bytes_of_domain() const;
   std::int32_t new_node();
+  Result<void> start();
+  Result<void> save();
+  Result<End> loop();
+  std::shared_ptr<const check::Boxes> enclosing(std::int32_t node) const;
 
   SearchContext& c_;
   const Network& network_;
@@ -413,7 +423,42 @@ Result<bool> Search::step(std::vector<Domain>& batch) {
   return false;
 }
 
-Result<End> Search::run() {
+// The boxes that the checker will have at a node: those of the nearest clip above, or of the root.
+std::shared_ptr<const check::Boxes> Search::enclosing(std::int32_t node) const {
+  const auto& nodes = c_.tree.nodes;
+  std::vector<std::int32_t> parent(nodes.size(), -1), path;
+  for (std::size_t i = 0; i < nodes.size(); ++i)
+    for (const std::int32_t child : {nodes[i].low, nodes[i].high})
+      if (child >= 0) parent[static_cast<std::size_t>(child)] = static_cast<std::int32_t>(i);
+  for (std::int32_t at = node; at >= 0; at = parent[static_cast<std::size_t>(at)]) path.push_back(at);
+  check::Box box{group_.lower, group_.upper};
+  std::shared_ptr<const check::Boxes> boxes = c_.replayer->boxes(box, nullptr, {}, nullptr);
+  for (std::size_t i = path.size(); i-- > 1;) {
+    const check::Node& n = nodes[static_cast<std::size_t>(path[i])];
+    if (n.kind == check::Node::Kind::input_split) (path[i - 1] == n.low ? box.upper : box.lower)[n.neuron] = n.at;
+    if (n.kind != check::Node::Kind::clip) continue;
+    boxes = c_.replayer->boxes(box, boxes.get(), {}, &c_.replayer->certificate().bounds[n.bounds - 1]);
+    for (const check::Cut& cut : n.cuts) (cut.above ? box.upper : box.lower)[cut.dimension] = cut.at;
+  }
+  return boxes;
+}
+
+Result<void> Search::save() {
+  if (!c_.save) return {};
+  Writer w;
+  all(w, frontier_, closed_volume_);
+  return c_.save(std::move(w.bytes));
+}
+
+Result<void> Search::start() {
+  if (!c_.regions.empty()) {
+    Reader r(c_.regions);
+    all(r, frontier_, closed_volume_);
+    if (!r.good) return Error{ErrorKind::bad_input, c_.watch.options.state.string(), "is damaged; remove it to start anew"};
+    for (Domain& d : frontier_)
+      if (c_.replayer) d.enclosing = enclosing(d.node);
+    return {};
+  }
   Domain root;
   for (const std::int64_t i : group_.varying) {
     root.lower.push_back(group_.lower[static_cast<std::size_t>(i)]);
@@ -422,16 +467,34 @@ Result<End> Search::run() {
   for (const bool o : c_.open) root.open.push_back(o ? 1 : 0);
   if (c_.replayer) root.enclosing = c_.replayer->boxes(full_box(root), nullptr, {}, nullptr);
   frontier_.push_back(std::move(root));
+  return {};
+}
+
+Result<End> Search::run() {
+  BL_CHECK(start());
+  BL_TRY(end, loop());
+  if (end == End::stopped || end == End::memory || end == End::limit) BL_CHECK(save());
+  return end;
+}
+
+Result<End> Search::loop() {
   const auto size = static_cast<std::size_t>(c_.watch.options.batch > 0 ? c_.watch.options.batch : kBatch);
   while (!frontier_.empty() && !stuck_) {
     if (c_.watch.stop.stop_requested()) return End::stopped;
     if (c_.watch.out_of_domains()) return End::limit;
     if (frontier_.size() * bytes_of_domain() > c_.watch.memory) return End::memory;
+    if (c_.watch.time_to_save()) BL_CHECK(save());
     const std::size_t n = std::min(size, frontier_.size());
     std::vector<Domain> batch(std::make_move_iterator(frontier_.end() - static_cast<std::ptrdiff_t>(n)), std::make_move_iterator(frontier_.end()));
     frontier_.resize(frontier_.size() - n);
     BL_TRY(witness, step(batch));
     if (witness) return End::sat;
+    if (frontier_.empty()) break;
+    std::vector<bool> open(group_.targets.size(), false);
+    for (const Domain& d : frontier_)
+      for (std::size_t t = 0; t < open.size(); ++t) open[t] = open[t] || d.open[t];
+    BL_TRY(found, c_.interlude(open));
+    if (found) return End::sat;
   }
   return stuck_ ? End::stuck : End::closed;
 }

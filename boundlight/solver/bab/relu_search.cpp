@@ -12,6 +12,7 @@
 
 #include "boundlight/bounds/engines/split_search.hpp"
 #include "boundlight/core/rounding.hpp"
+#include "boundlight/solver/bab/archive.hpp"
 #include "boundlight/solver/bab/relu_targets.hpp"
 #include "boundlight/solver/bab/search.hpp"
 
@@ -37,7 +38,17 @@ struct Part {
   double bound = -kInfinity;                         // of the target's form
   std::vector<Cut> list;                             // neurons to try, best first
   bool last_chance = false;                          // nothing left to split: searched with more steps
+  bool again = false;                                // its search was stopped: to be bounded before it is split
 };
+
+template <class A>
+void fields(A& a, Cut& c) {
+  all(a, c.act, c.neuron, c.positive);
+}
+template <class A>
+void fields(A& a, Part& p) {
+  all(a, p.target, p.node, p.path, p.beta, p.slopes, p.bound, p.list, p.last_chance, p.again);
+}
 
 class Search {
  public:
@@ -51,7 +62,12 @@ class Search {
     std::size_t first = 0;  // of its slopes among all
   };
   Result<void> prepare();
-  Result<void> ask(std::vector<Part>& parts, int steps, bool trace, SplitSearch& s) const;
+  Result<bool> start();
+  Result<End> loop();
+  Result<void> save();
+  void take_root_slopes(std::size_t t);
+  Result<void> ask(const std::vector<Part>& parts, int steps, bool trace, SplitSearch& s, Precision precision = Precision::single) const;
+  Result<void> ask_in_double(std::vector<Part>& parts, const SplitSearch& s);
   Result<bool> bound(std::vector<Part>& parts, int steps);
   void take_slopes(std::vector<Part>& parts, const SplitSearch& s) const;
   void make_list(Part& part, std::size_t line, const SplitSearch& s) const;
@@ -119,7 +135,7 @@ Result<void> Search::prepare() {
 }
 
 // One search over the parts, from their slopes and multipliers.
-Result<void> Search::ask(std::vector<Part>& parts, int steps, bool trace, SplitSearch& s) const {
+Result<void> Search::ask(const std::vector<Part>& parts, int steps, bool trace, SplitSearch& s, Precision precision) const {
   const std::size_t n = parts.size();
   Regions r;
   r.batch = static_cast<std::int64_t>(n);
@@ -172,7 +188,7 @@ Result<void> Search::ask(std::vector<Part>& parts, int steps, bool trace, SplitS
   s.forms = &f;
   s.known = &known;
   s.options = bound_options(c_.watch.options, c_.watch.stop);
-  s.options.precision = Precision::single;
+  s.options.precision = precision;
   s.options.alpha_steps = steps;
   s.want_trace = s.want_points = trace;
   BL_CHECK(c_.engine.search(s));
@@ -275,8 +291,9 @@ Result<void> Search::choose(std::vector<Part>& batch) const {
 std::vector<Part> Search::children(std::vector<Part>& batch) {
   std::vector<Part> made;
   for (Part& p : batch) {
-    if (p.list.empty()) {
-      p.last_chance = true;
+    if (p.again || p.list.empty()) {
+      p.last_chance = !p.again;
+      p.again = false;
       made.push_back(std::move(p));
       continue;
     }
@@ -347,6 +364,12 @@ void Search::close(std::vector<Part*>& candidates, std::vector<std::uint8_t>& cl
     nodes[i].lambda = leaf.lambda;
     nodes[i].beta = leaf.beta;
     leaf.choices = root_choices_[p.target].get();
+    if (p.bound == kInfinity) {  // boxes exclude each other
+      const auto boxes = c_.replayer->boxes(box, replayed_.get(), path, &c_.replayer->certificate().bounds[kIntervalSection - 1]);
+      closed[i] = boxes && boxes->empty ? 1 : 0;
+      nodes[i].bounds = kIntervalSection;
+      return;
+    }
     if (leaf.choices && c_.replayer->excludes(leaf, c_.replayer->forms(*replayed_, {leaf})[0], box)) {
       closed[i] = 1;
       return;
@@ -392,6 +415,22 @@ Result<bool> Search::look_for_witness(const std::vector<Part>& parts, const Spli
   return c_.watch.result.counterexample.has_value();
 }
 
+// Parts whose bound misses by no more than what rounding in float was charged, once more in double.
+Result<void> Search::ask_in_double(std::vector<Part>& parts, const SplitSearch& s) {
+  std::vector<Part> near;
+  std::vector<std::size_t> of;
+  for (std::size_t p = 0; p < parts.size(); ++p) {
+    if (closes(parts[p]) || !(s.lower[p] + 2 * s.charge[p] > forms_.enough(parts[p].target))) continue;
+    near.push_back(parts[p]);
+    of.push_back(p);
+  }
+  if (near.empty()) return {};
+  SplitSearch again;
+  BL_CHECK(ask(near, 0, false, again, Precision::dual));
+  for (std::size_t i = 0; i < of.size(); ++i) parts[of[i]].bound = std::max(parts[of[i]].bound, again.lower[i]);
+  return {};
+}
+
 // Bounds parts, closes what can be closed, puts the rest onto the frontier. True: a witness was found.
 Result<bool> Search::bound(std::vector<Part>& parts, int steps) {
   SplitSearch s;
@@ -406,6 +445,7 @@ Result<bool> Search::bound(std::vector<Part>& parts, int steps) {
     split += parts[p].path.size();
     ++c_.watch.result.domains;
   }
+  BL_CHECK(ask_in_double(parts, s));
   std::vector<Part*> candidates;
   std::vector<std::size_t> at;
   for (std::size_t p = 0; p < parts.size(); ++p)
@@ -424,7 +464,8 @@ Result<bool> Search::bound(std::vector<Part>& parts, int steps) {
       share_ += std::ldexp(1.0, -static_cast<int>(parts[p].path.size())) / static_cast<double>(forms_.open());
       continue;
     }
-    if (parts[p].last_chance) {
+    parts[p].again = !s.complete;
+    if (parts[p].last_chance && s.complete) {
       stuck_ = true;
       continue;
     }
@@ -453,9 +494,37 @@ Result<bool> Search::step(std::vector<Part>& batch) {
   return bound(parts, c_.watch.options.beta_steps);
 }
 
+Result<void> Search::save() {
+  if (!c_.save) return {};
+  Writer w;
+  all(w, frontier_, share_);
+  return c_.save(std::move(w.bytes));
+}
+
 Result<End> Search::run() {
   BL_CHECK(prepare());
   if (c_.watch.stop.stop_requested()) return End::stopped;
+  if (c_.regions.empty()) {
+    BL_TRY(witness, start());
+    if (witness) return End::sat;
+  } else {
+    Reader r(c_.regions);
+    all(r, frontier_, share_);
+    if (!r.good) return Error{ErrorKind::bad_input, c_.watch.options.state.string(), "is damaged; remove it to start anew"};
+    for (const Part& p : frontier_) bytes_ += bytes_of(p);
+    for (std::size_t t = 0; c_.replayer && t < group_.targets.size(); ++t) take_root_slopes(t);
+  }
+  BL_TRY(end, loop());
+  if (end == End::stopped || end == End::memory || end == End::limit) BL_CHECK(save());
+  return end;
+}
+
+void Search::take_root_slopes(std::size_t t) {
+  const check::Node& root = c_.own[t].nodes[0];
+  root_choices_[t] = std::make_shared<check::Choices>(c_.replayer->propagation().resolve(root.slopes, check::Choices(c_.replayer->model().ops.size())));
+}
+
+Result<bool> Search::start() {
   std::vector<Part> roots;
   for (std::size_t t = 0; t < group_.targets.size(); ++t) {
     if (!c_.open[t]) continue;
@@ -464,21 +533,29 @@ Result<End> Search::run() {
     p.target = static_cast<std::uint32_t>(t);
   }
   BL_TRY(at_root, bound(roots, c_.watch.options.alpha_steps));
-  if (at_root) return End::sat;
-  if (c_.replayer)
-    for (const Part& p : frontier_) {
-      check::Node& root = c_.own[p.target].nodes[0];
-      root.slopes = slope_set(p, 1);
-      root_choices_[p.target] = std::make_shared<check::Choices>(c_.replayer->propagation().resolve(root.slopes, check::Choices(c_.replayer->model().ops.size())));
-    }
+  for (const Part& p : frontier_) {
+    if (!c_.replayer) break;
+    c_.own[p.target].nodes[0].slopes = slope_set(p, 1);
+    take_root_slopes(p.target);
+  }
+  return at_root;
+}
+
+Result<End> Search::loop() {
   while (!frontier_.empty() && !stuck_) {
     if (c_.watch.stop.stop_requested()) return End::stopped;
     if (c_.watch.out_of_domains()) return End::limit;
     if (bytes_ > c_.watch.memory) return End::memory;
+    if (c_.watch.time_to_save()) BL_CHECK(save());
     const std::size_t n = std::min(std::max<std::size_t>(1, batch_ / 2), frontier_.size());
     std::vector<Part> batch(std::make_move_iterator(frontier_.end() - static_cast<std::ptrdiff_t>(n)), std::make_move_iterator(frontier_.end()));
     frontier_.resize(frontier_.size() - n);
     for (const Part& p : batch) bytes_ -= std::min(bytes_, bytes_of(p));
+    std::vector<bool> open(group_.targets.size(), false);
+    for (const auto* parts : {&frontier_, &batch})
+      for (const Part& p : *parts) open[p.target] = true;
+    BL_TRY(found, c_.interlude(open));
+    if (found) return End::sat;
     BL_TRY(witness, step(batch));
     if (witness) return End::sat;
   }

@@ -13,6 +13,9 @@
 
 namespace boundlight::bab {
 
+// Sections of the certificate's bounds, from 1 on: backward with the checker's own slopes, and intervals only.
+inline constexpr std::uint32_t kBackwardSection = 1, kIntervalSection = 2;
+
 enum class End : std::uint8_t {
   closed,   // every target of the group
   sat,
@@ -44,6 +47,15 @@ struct Watch {
   std::uint64_t memory = 0;
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now(), told = start;
 
+  std::chrono::steady_clock::time_point saved = start;
+
+  // A minute has passed since the state was written.
+  bool time_to_save() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - saved < std::chrono::seconds(60)) return false;
+    saved = now;
+    return true;
+  }
   bool out_of_domains() const { return options.most_domains > 0 && result.domains >= options.most_domains; }
   // At most ten times a second.
   void tell(double best, std::int64_t open, double share_done);
@@ -59,6 +71,10 @@ struct SearchContext {
   SearchTree& tree;                    // of all targets (inputs)
   std::vector<SearchTree>& own;        // by target (relus)
   std::vector<bool> open;              // by target of the group; closed ones are left alone
+  // Called between batches with the targets that are still open: another try to find a witness. True: there is one.
+  std::function<Result<bool>(const std::vector<bool>& open)> interlude;
+  std::function<Result<void>(std::string regions)> save;  // empty: no state is kept
+  std::string regions;                 // open regions to go on with; empty: start
   std::vector<std::vector<double>> lambda;  // by target: multipliers that did best on the whole box (relus)
 };
 

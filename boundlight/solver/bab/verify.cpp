@@ -8,6 +8,7 @@
 
 #include "boundlight/core/files.hpp"
 #include "boundlight/solver/bab/search.hpp"
+#include "boundlight/solver/bab/state.hpp"
 
 namespace boundlight {
 namespace {
@@ -15,6 +16,7 @@ namespace {
 using namespace bab;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kAttackShare = 0.2;      // of the time of a search
 constexpr std::int64_t kFewInputs = 20;  // split these rather than ReLUs
 
 class Verifier {
@@ -26,12 +28,17 @@ class Verifier {
   Result<VerifyResult> run();
 
  private:
+  Result<VerifyResult> finish(End end);
   static StopToken stop_of(const VerifyOptions& o) { return o.timeout > 0 ? o.stop.with_deadline(o.timeout) : o.stop; }
   Result<void> prepare();
   Result<bool> try_attack(std::int64_t starts, int steps);
+  Result<bool> interlude(std::size_t g, const std::vector<bool>& open);
   Result<void> root_bounds(Method method);
   Result<End> search();
   bool by_inputs(const Group& group) const;
+  std::string subject() const;
+  Result<void> save(std::size_t group, std::string regions);
+  Result<bool> resume();
   Result<void> certify();
   void stage(const char* name);
   bool all_closed() const;
@@ -52,6 +59,13 @@ class Verifier {
   std::vector<std::vector<SearchTree>> own_;               // [group][target]: those that have a tree of their own
   std::vector<std::vector<std::vector<double>>> lambda_;   // [group][target]: multipliers that did best on the whole box
   std::set<std::string> how_;
+  std::size_t group_ = 0;                // searches go on here
+  std::string regions_;                  // with these
+  double seconds_before_ = 0;
+  std::uint64_t attacks_ = 0;
+  std::int64_t restarts_ = 0;            // of interludes
+  double attack_seconds_ = 0;
+  std::chrono::steady_clock::time_point searching_ = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point lap_ = std::chrono::steady_clock::now();
 };
 
@@ -105,6 +119,7 @@ Result<void> Verifier::prepare() {
   check::Bounds section;
   section.mode = check::Bounds::Mode::backward;
   replayer_->certificate().bounds.push_back(section);
+  replayer_->certificate().bounds.emplace_back();  // mode interval
   return {};
 }
 
@@ -112,11 +127,28 @@ Result<bool> Verifier::try_attack(std::int64_t starts, int steps) {
   AttackPlan plan;
   plan.starts = starts;
   plan.steps = steps;
-  plan.seed = options_.seed + static_cast<std::uint64_t>(starts);
+  plan.seed = options_.seed + 1000 * attacks_++;
   BL_TRY(found, attack(*engine_, property_, problem_, open_, plan, watch_.stop));
   if (found.near_miss && !result_.near_miss) result_.near_miss = std::move(found.near_miss);
   if (found.proved) result_.counterexample = std::move(found.proved);
   return result_.counterexample.has_value();
+}
+
+// While regions are searched, a part of the time goes to further attacks on what is open, each from other starts and longer than the
+// one before.
+Result<bool> Verifier::interlude(std::size_t g, const std::vector<bool>& open) {
+  if (!options_.attack || (options_.attack_restarts > 0 && restarts_ >= options_.attack_restarts)) return false;
+  const auto now = std::chrono::steady_clock::now();
+  if (attack_seconds_ > kAttackShare * std::chrono::duration<double>(now - searching_).count()) return false;
+  const auto open_before = open_;
+  for (std::size_t i = 0; i < open_.size(); ++i)
+    if (i != g) open_[i].assign(open_[i].size(), false);
+  open_[g] = open;
+  auto found = try_attack(4 + std::min<std::int64_t>(restarts_ / 4, 28), 30 + static_cast<int>(std::min<std::int64_t>(restarts_, 70)));
+  open_ = open_before;
+  restarts_ += 4;
+  attack_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - now).count();
+  return found;
 }
 
 void Verifier::close(std::size_t g, std::size_t t, std::vector<double> lambda) {
@@ -186,9 +218,67 @@ bool Verifier::by_inputs(const Group& group) const {
   return options_.splits == Splits::automatic && static_cast<std::int64_t>(group.varying.size()) <= kFewInputs;
 }
 
+// What a state file must agree on.
+std::string Verifier::subject() const {
+  return network_->sha256 + " " + sha256_hex(to_vnnlib(property_)) + " " + std::to_string(static_cast<int>(options_.semantics)) + std::to_string(static_cast<int>(options_.splits)) +
+         (replayer_ ? " certificate" : "") + (options_.inlined ? " inlined" : "") + (options_.clip ? " clip" : "");
+}
+
+Result<void> Verifier::save(std::size_t group, std::string regions) {
+  State s;
+  s.subject = subject();
+  s.open = open_;
+  s.trees = trees_;
+  s.own = own_;
+  s.lambda = lambda_;
+  if (replayer_) s.names = replayer_->certificate().names;
+  s.group = group;
+  s.regions = std::move(regions);
+  s.domains = result_.domains;
+  s.leaves = result_.leaves;
+  s.splits = result_.splits;
+  s.clips = result_.clips;
+  s.deepest = result_.deepest;
+  s.seconds = seconds_before_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - watch_.start).count();
+  return save_state(options_.state, s);
+}
+
+// True: the open regions of an earlier search were read.
+Result<bool> Verifier::resume() {
+  if (options_.state.empty()) return false;
+  BL_TRY(found, load_state(options_.state, subject()));
+  if (!found) return false;
+  State& s = *found;
+  const Error damaged{ErrorKind::bad_input, options_.state.string(), "does not fit the property; remove it to start anew"};
+  if (s.open.size() != open_.size() || s.trees.size() != trees_.size() || s.own.size() != own_.size() || s.lambda.size() != lambda_.size() || s.group >= open_.size()) return damaged;
+  for (std::size_t g = 0; g < open_.size(); ++g)
+    if (s.open[g].size() != open_[g].size() || s.own[g].size() != open_[g].size() || s.lambda[g].size() != open_[g].size()) return damaged;
+  open_ = std::move(s.open);
+  trees_ = std::move(s.trees);
+  own_ = std::move(s.own);
+  lambda_ = std::move(s.lambda);
+  if (replayer_) replayer_->certificate().names = std::move(s.names);
+  group_ = static_cast<std::size_t>(s.group);
+  regions_ = std::move(s.regions);
+  result_.domains = s.domains;
+  result_.leaves = s.leaves;
+  result_.splits = s.splits;
+  result_.clips = s.clips;
+  result_.deepest = s.deepest;
+  seconds_before_ = s.seconds;
+  for (std::size_t g = 0; g < open_.size(); ++g)
+    for (std::size_t t = 0; t < open_[g].size(); ++t)
+      if (!open_[g][t]) result_.disjunct_bound[problem_.groups[g].targets[t].disjunct] = kInfinity;
+  result_.notes.push_back("went on from " + options_.state.string() + " after " + std::to_string(s.domains) + " regions and " + std::to_string(static_cast<long long>(s.seconds)) + " s");
+  return true;
+}
+
 Result<End> Verifier::search() {
-  for (std::size_t g = 0; g < problem_.groups.size(); ++g) {
-    SearchContext context{*engine_, property_, problem_.groups[g], watch_, replayer_.get(), 1, trees_[g], own_[g], open_[g], lambda_[g]};
+  for (std::size_t g = group_; g < problem_.groups.size(); ++g) {
+    SearchContext context{*engine_, property_, problem_.groups[g], watch_, replayer_.get(), 1, trees_[g], own_[g], open_[g],
+                          [this, g](const std::vector<bool>& open) { return interlude(g, open); },
+                          options_.state.empty() ? std::function<Result<void>(std::string)>() : [this, g](std::string regions) { return save(g, std::move(regions)); },
+                          g == group_ ? std::move(regions_) : std::string(), lambda_[g]};
     bool any = false;
     for (const bool o : open_[g]) any = any || o;
     if (!any) continue;
@@ -253,8 +343,14 @@ Result<VerifyResult> Verifier::run() {
   stage("preparation");
   End end = End::closed;
   const auto answered = [&] { return result_.counterexample.has_value() || all_closed() || watch_.stop.stop_requested(); };
+  BL_TRY(resumed, resume());
+  if (resumed) {
+    searching_ = std::chrono::steady_clock::now();
+    BL_TRY(how, search());
+    return finish(how);
+  }
   if (options_.attack && !all_closed()) {
-    BL_TRY(found, try_attack(16, 20));
+    BL_TRY(found, try_attack(2, 15));
     (void)found;
     stage("attack");
   }
@@ -263,10 +359,11 @@ Result<VerifyResult> Verifier::run() {
     stage("bounds");
   }
   if (options_.attack && !answered()) {
-    BL_TRY(found, try_attack(options_.attack_restarts > 0 ? options_.attack_restarts : 64, 60));
+    BL_TRY(found, options_.bounds && options_.splits != Splits::none ? try_attack(4, 40) : try_attack(options_.attack_restarts > 0 ? options_.attack_restarts : 64, 60));
     (void)found;
     stage("attack");
   }
+  searching_ = std::chrono::steady_clock::now();
   if (result_.counterexample) end = End::sat;
   else if (watch_.stop.stop_requested() && !all_closed()) end = End::stopped;
   else if (!options_.bounds || options_.splits == Splits::none) end = all_closed() ? End::closed : End::stuck;
@@ -274,8 +371,16 @@ Result<VerifyResult> Verifier::run() {
     BL_TRY(how, search());
     end = how;
   }
+  return finish(end);
+}
+
+Result<VerifyResult> Verifier::finish(End end) {
   if (result_.counterexample) end = End::sat;
   conclude(end);
+  if (!options_.state.empty() && (end == End::closed || end == End::sat)) {
+    std::error_code ignored;  // a state that stays behind is refused or goes on to the same answer
+    std::filesystem::remove(options_.state, ignored);
+  }
   if (end == End::stuck && (!options_.bounds || options_.splits == Splits::none)) result_.reason = "no method that was allowed decides it";
   if (result_.answer == Answer::unsat) {
     result_.best_bound = kInfinity;

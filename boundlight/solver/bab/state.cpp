@@ -1,0 +1,45 @@
+#include "boundlight/solver/bab/state.hpp"
+
+#include "boundlight/core/files.hpp"
+#include "boundlight/solver/bab/archive.hpp"
+
+namespace boundlight::bab {
+namespace {
+
+constexpr std::string_view kMagic = "BLSTATE1";
+constexpr std::size_t kChecksum = 64;  // SHA-256 in hexadecimal
+
+template <class A>
+void fields(A& a, State& s) {
+  all(a, s.subject, s.open, s.trees, s.own, s.lambda, s.names, s.group, s.regions, s.domains, s.leaves, s.splits, s.clips, s.deepest, s.seconds);
+}
+
+}  // namespace
+
+Result<void> save_state(const std::filesystem::path& path, const State& state) {
+  Writer w;
+  w.bytes = kMagic;
+  fields(w, const_cast<State&>(state));  // a writer changes nothing
+  w.bytes += sha256_hex(w.bytes);
+  return write_file(path, w.bytes);
+}
+
+Result<std::optional<State>> load_state(const std::filesystem::path& path, const std::string& subject) {
+  std::error_code gone;
+  if (!std::filesystem::exists(path, gone)) return std::optional<State>();
+  BL_TRY(bytes, read_file(path));
+  const Error damaged{ErrorKind::bad_input, path.string(), "is no state file of this version, or is damaged; remove it to start anew"};
+  const std::string_view all_bytes = bytes;
+  if (all_bytes.size() < kMagic.size() + kChecksum || all_bytes.substr(0, kMagic.size()) != kMagic) return damaged;
+  const std::string_view content = all_bytes.substr(0, all_bytes.size() - kChecksum);
+  if (sha256_hex(content) != all_bytes.substr(content.size())) return damaged;
+  Reader r(content.substr(kMagic.size()));
+  State state;
+  fields(r, state);
+  if (!r.good || !r.left.empty()) return damaged;
+  if (state.subject != subject)
+    return Error{ErrorKind::bad_input, path.string(), "belongs to another model, property or way of searching; give another --state file, or remove this one"};
+  return std::optional<State>(std::move(state));
+}
+
+}  // namespace boundlight::bab

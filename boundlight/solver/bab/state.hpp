@@ -1,0 +1,30 @@
+// The state of a search that ended early, in a file: what is closed, the trees so far, the open regions. A checksum guards against
+// damage; like the program itself the file is trusted, evidence is the certificate.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+
+#include "boundlight/solver/bab/search.hpp"
+
+namespace boundlight::bab {
+
+struct State {
+  std::string subject;      // model, property, semantics, how it is split, certificate or not: must be equal to go on
+  std::vector<std::vector<bool>> open;
+  std::vector<SearchTree> trees;
+  std::vector<std::vector<SearchTree>> own;
+  std::vector<std::vector<std::vector<double>>> lambda;
+  std::vector<std::string> names;           // of the certificate
+  std::uint64_t group = 0;                  // the one being searched
+  std::string regions;                      // its open regions, as its search packs them
+  std::int64_t domains = 0, leaves = 0, splits = 0, clips = 0, deepest = 0;
+  double seconds = 0;                       // spent so far
+};
+
+Result<void> save_state(const std::filesystem::path& path, const State& state);
+
+// Nothing when there is no such file. Errors: damage, another subject.
+Result<std::optional<State>> load_state(const std::filesystem::path& path, const std::string& subject);
+
+}  // namespace boundlight::bab
