@@ -65,5 +65,6 @@ void add_bounds(CLI::App& app, Session& session);
 void add_explain(CLI::App& app, Session& session);
 void add_verify(CLI::App& app, Session& session);
 void add_check(CLI::App& app, Session& session);
+void add_audit(CLI::App& app, Session& session);
 
 }  // namespace boundlight::cli

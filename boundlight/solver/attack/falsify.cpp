@@ -6,8 +6,6 @@
 #include <limits>
 #include <numeric>
 
-#include "boundlight/solver/attack/ascent.hpp"
-
 namespace boundlight {
 namespace {
 
@@ -95,7 +93,7 @@ class Search {
     static constexpr StepRule kRules[] = {StepRule::adam, StepRule::sign, StepRule::length};
     for (int round = 0; round < o_.rounds && !result_.violation; ++round) {
       if (round > 0 && o_.stop.stop_requested()) break;
-      BL_CHECK(attack(round, kRules[round % 3], o_.starts << std::min(round, 20)));
+      BL_CHECK(attack(round, kRules[(static_cast<std::size_t>(o_.first_rule) + static_cast<std::size_t>(round)) % 3], o_.starts << std::min(round, 20)));
     }
     return std::move(result_);
   }

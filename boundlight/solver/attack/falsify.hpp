@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "boundlight/bounds/engines/engine.hpp"
+#include "boundlight/solver/attack/ascent.hpp"
 #include "boundlight/solver/spec/property.hpp"
 
 namespace boundlight {
@@ -29,6 +30,7 @@ struct FalsifyOptions {
   int rounds = 4;
   std::int64_t starts = 2;        // per disjunct in the first round; doubled by every next one
   int steps = 30;
+  StepRule first_rule = StepRule::adam;  // of the first round; the next take turns
   std::int64_t chunk = 128;       // samples per gradient call
   std::uint64_t seed = 1;
   std::vector<bool> skip;         // per disjunct: proved already; empty: none

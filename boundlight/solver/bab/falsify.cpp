@@ -1,19 +1,16 @@
 #include "boundlight/solver/bab/falsify.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 #include "boundlight/core/rounding.hpp"
-#include "boundlight/solver/attack/ascent.hpp"
+#include "boundlight/solver/attack/falsify.hpp"
 
 namespace boundlight::bab {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr std::size_t kTried = 16;  // best points of an attack that are confirmed
 
 // Enclosures of all outputs at points, [count][outputs].
 Result<std::vector<Interval>> outputs_at(Engine& engine, const std::vector<double>& points, std::int64_t count) {
@@ -34,6 +31,8 @@ Result<std::vector<Interval>> outputs_at(Engine& engine, const std::vector<doubl
   for (std::size_t i = 0; i < bounds.lower.size(); ++i) y.emplace_back(bounds.lower[i], bounds.upper[i]);
   return y;
 }
+
+Counterexample counterexample_of(const Violation& v) { return {v.input, v.output, v.replay, v.disjunct}; }
 
 }  // namespace
 
@@ -94,55 +93,22 @@ double violation(const Target& target, const double* x, const double* y, double*
 
 Result<Found> attack(Engine& engine, const Property& property, const Problem& problem, const std::vector<std::vector<bool>>& open, const AttackPlan& plan,
                      const StopToken& stop) {
-  Found best;
-  for (std::size_t g = 0; g < problem.groups.size(); ++g) {
-    const Group& group = problem.groups[g];
-    std::vector<const Target*> targets;
-    for (std::size_t t = 0; t < group.targets.size(); ++t)
-      if (open[g][t]) targets.push_back(&group.targets[t]);
-    if (targets.empty()) continue;
-    const InputBox& box = property.boxes[group.box];
-    AscentProblem p;
-    p.value = engine.network().outputs[0];
-    p.batch = plan.starts * static_cast<std::int64_t>(targets.size());
-    p.lower = box.lower_inward;
-    p.upper = box.upper_inward;
-    for (std::size_t i = 0; i < p.lower.size(); ++i)
-      if (!(p.lower[i] <= p.upper[i])) p.lower[i] = p.upper[i] = box.lower_outward[i];  // no double there; snapping will see
-    p.start = random_starts(p.lower, p.upper, p.batch, plan.seed + g);
-    std::atomic<bool> enough = false;
-    // The ascent shows the score outputs only; terms in the inputs are left out of the climb and judged at the end.
-    p.score = [&](std::int64_t b, const double* y, double* weight) {
-      const Target& target = *targets[static_cast<std::size_t>(b) % targets.size()];
-      const double v = violation(target, p.lower.data(), y, weight);
-      const bool plain = std::all_of(target.rows.begin(), target.rows.end(), [](const ConstraintRow& r) { return r.a.empty(); });
-      if ((v > 0 && plain) || stop.stop_requested()) enough = true;
-      return v;
-    };
-    AscentOptions o;
-    o.steps = plan.steps;
-    o.first_step = plan.first_step;
-    o.last_step = 0.05 * plan.first_step;
-    o.stop = StopToken::on(&enough);
-    BL_TRY(climbed, ascend(engine, p, o));
-    std::vector<std::size_t> order(climbed.score.size());
-    std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return climbed.score[a] > climbed.score[b]; });
-    order.resize(std::min(order.size(), kTried));
-    std::vector<double> points;
-    std::int64_t count = 0;
-    for (const std::size_t i : order) {
-      const auto x = snapped(box, climbed.point.data() + i * box.lower.size());
-      if (x.empty()) continue;
-      points.insert(points.end(), x.begin(), x.end());
-      ++count;
-    }
-    BL_TRY(found, confirm(engine, property, points, count));
-    if (found.proved) return found;
-    if (found.near_miss && !best.near_miss) best.near_miss = found.near_miss;
-    if (stop.stop_requested()) break;
-  }
-  return best;
+  FalsifyOptions o;
+  o.rounds = 1;
+  o.starts = plan.starts;
+  o.steps = plan.steps;
+  o.seed = plan.seed;
+  o.first_rule = static_cast<StepRule>(plan.seed % 3);
+  o.stop = stop;
+  o.skip.assign(property.disjuncts.size(), true);
+  for (std::size_t g = 0; g < problem.groups.size(); ++g)
+    for (std::size_t t = 0; t < problem.groups[g].targets.size(); ++t)
+      if (open[g][t]) o.skip[problem.groups[g].targets[t].disjunct] = false;
+  BL_TRY(found, falsify(engine, engine.network().outputs[0], property, o));
+  Found result;
+  if (found.violation) result.proved = counterexample_of(*found.violation);
+  if (found.near_miss) result.near_miss = counterexample_of(*found.near_miss);
+  return result;
 }
 
 }  // namespace boundlight::bab
