@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 
 #include "boundlight/core/rounding.hpp"
 #include "boundlight/explain/eva_parts.hpp"
@@ -42,8 +43,9 @@ void summarise(EvaMap& m, Estimate estimate, double tau) {
   m.estimate.resize(n), m.lower.resize(n), m.upper.resize(n), m.score.resize(n);
   double largest = 0;
   for (std::size_t u = 0; u < n; ++u) {
-    m.lower[u] = std::max(0.0, sub_down(m.attained_base, m.verified[u]));
-    m.upper[u] = std::max(m.lower[u], sub_up(m.verified_base, m.attained[u]));
+    const bool known = m.certified;
+    m.lower[u] = known ? std::max(0.0, sub_down(m.attained_base, m.verified[u])) : 0.0;
+    m.upper[u] = known ? std::max(m.lower[u], sub_up(m.verified_base, m.attained[u])) : std::numeric_limits<double>::infinity();
     m.score[u] = m.verified_base - m.verified[u];
     const double attained = std::clamp(m.attained_base - m.attained[u], m.lower[u], m.upper[u]);
     m.estimate[u] = estimate == Estimate::attained ? attained : estimate == Estimate::verified ? m.score[u] : m.lower[u] / 2 + m.upper[u] / 2;
@@ -55,7 +57,8 @@ void summarise(EvaMap& m, Estimate estimate, double tau) {
     m.irrelevant += m.upper[u] <= m.tau;
     for (std::size_t v = u + 1; v < n; ++v) {
       // D(u) - D(v) = AO(B_v) - AO(B_u)
-      if (m.verified[u] < m.attained[v] || m.verified[v] < m.attained[u]) ++m.ordered;
+      if (!m.certified) ++m.undecided;
+      else if (m.verified[u] < m.attained[v] || m.verified[v] < m.attained[u]) ++m.ordered;
       else if (sub_up(m.verified[v], m.attained[u]) <= m.tau && sub_up(m.verified[u], m.attained[v]) <= m.tau) ++m.equal;
       else ++m.undecided;
     }
@@ -79,8 +82,17 @@ Result<EvaMap> eva(Engine& engine, const EvaQuestion& question, const EvaOptions
   watch.lap("evaluate");
   BL_CHECK(eva_parts::attack(engine, question, rivals, options, map));
   watch.lap("attack");
-  BL_CHECK(eva_parts::verify(engine, question, rivals, options, map));
-  watch.lap("verify");
+  if (options.hybrid == kAbsent) {
+    BL_CHECK(eva_parts::verify(engine, question, rivals, options, map));
+    watch.lap("verify");
+  } else {
+    BL_CHECK(eva_parts::estimate_by_samples(engine, question, rivals, options, map));
+    watch.lap("samples");
+  }
+  if ((options.budget > 0 || options.most_parts > 0) && map.certified) {
+    BL_CHECK(eva_parts::split(engine, question, rivals, options, watch, map));
+    watch.lap("split");
+  }
   summarise(map, options.estimate, options.tau);
   watch.lap("compare");
   return map;

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "boundlight/bounds/engines/engine.hpp"
+#include "boundlight/core/stop.hpp"
 
 namespace boundlight {
 
@@ -49,6 +50,21 @@ struct EvaOptions {
   double tau = 0;           // cells and pairs within tau count as equal; 0: 1 % of the largest upper end
   int starts = 36, steps = 40, cell_steps = 12;  // attack behind a(.)
   std::uint64_t seed = 1;
+  // Further tightening by splits of B that serve every cell (eva_split.cpp): until `budget` seconds after the call began, or
+  // until `most_parts` parts were bounded; 0 and 0: none.
+  double budget = 0;
+  std::int64_t most_parts = 0;
+  // For networks too large to bound from the input: boxes of the value `hybrid` from `samples` points of each region, bounds
+  // from there on (the paper's section 3.4). The result is not verified, and marked so.
+  ValueId hybrid = kAbsent;
+  std::int64_t samples = 256;
+};
+
+// How much was proven when.
+struct EvaMoment {
+  double seconds = 0;
+  std::int64_t ordered = 0, equal = 0, undecided = 0;
+  double verified_base = 0;
 };
 
 struct EvaMap {
@@ -62,6 +78,11 @@ struct EvaMap {
   std::int64_t ordered = 0, equal = 0, undecided = 0, irrelevant = 0;
   bool vacuous = false;                  // the certificate says nothing: every pair undecided
   bool complete = true;                  // false: interrupted; everything is sound but could be tighter
+  bool certified = true;                 // false: `verified`, `score` and the intervals rest on samples (hybrid)
+  double charge_base = 0;                // rounding charges inside verified_base and verified
+  std::vector<double> charge;
+  std::vector<EvaMoment> moments;        // of the budget: at 1, 10, 60 ... seconds and at its end
+  std::int64_t parts = 0;                // of B, bounded under the budget
   std::vector<double> worst_point;       // of B, where a(B) is attained
   std::int64_t evaluations = 0;
   std::vector<std::pair<std::string, double>> seconds;  // per stage

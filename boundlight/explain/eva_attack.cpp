@@ -5,6 +5,7 @@
 #include <limits>
 #include <numeric>
 
+#include "boundlight/core/rounding.hpp"
 #include "boundlight/explain/eva_parts.hpp"
 #include "boundlight/solver/attack/ascent.hpp"
 
@@ -61,6 +62,45 @@ Result<std::vector<double>> overlap_at(Engine& engine, const std::vector<double>
   return a;
 }
 
+namespace {
+
+constexpr std::size_t kSeeds = 4;  // points of B that every cell may start from
+constexpr std::int64_t kAtOnce = 256;
+
+// For every cell the point (index into `points`) with the largest overlap once it is reset on the cell.
+Result<std::vector<std::size_t>> best_seeds(Engine& engine, const EvaQuestion& q, const Rivals& rivals, const std::vector<double>& points, const std::vector<std::size_t>& seeds,
+                                            EvaMap& map) {
+  const std::size_t n = q.x.size();
+  const ValueId logits = engine.network().logits;
+  std::vector<std::size_t> chosen(static_cast<std::size_t>(q.cells), seeds[0]);
+  if (seeds.size() == 1) return chosen;
+  std::vector<double> inputs, unused(static_cast<std::size_t>(rivals.classes));
+  for (std::int64_t from = 0; from < q.cells; from += kAtOnce) {
+    const std::int64_t to = std::min(q.cells, from + kAtOnce);
+    std::vector<double> top(static_cast<std::size_t>(to - from), -std::numeric_limits<double>::infinity());
+    for (const std::size_t seed : seeds) {
+      inputs.clear();
+      for (std::int64_t u = from; u < to; ++u) {
+        inputs.insert(inputs.end(), points.begin() + static_cast<std::ptrdiff_t>(seed * n), points.begin() + static_cast<std::ptrdiff_t>((seed + 1) * n));
+        double* z = inputs.data() + inputs.size() - n;
+        for (std::size_t j = 0; j < n; ++j)
+          if (q.cell[j] == u) z[j] = q.x[j];
+      }
+      BL_TRY(values, engine.evaluate(inputs, to - from, {logits}, Precision::single));
+      map.evaluations += to - from;
+      for (std::int64_t u = from; u < to; ++u) {
+        const double score = overlap(rivals, -1, values[0].data() + static_cast<std::size_t>(u - from) * static_cast<std::size_t>(rivals.classes), unused.data());
+        if (!(score > top[static_cast<std::size_t>(u - from)])) continue;
+        top[static_cast<std::size_t>(u - from)] = score;
+        chosen[static_cast<std::size_t>(u)] = seed;
+      }
+    }
+  }
+  return chosen;
+}
+
+}  // namespace
+
 Result<void> attack(Engine& engine, const EvaQuestion& q, const Rivals& rivals, const EvaOptions& o, EvaMap& map) {
   const std::size_t n = q.x.size();
   AscentProblem base;
@@ -79,23 +119,23 @@ Result<void> attack(Engine& engine, const EvaQuestion& q, const Rivals& rivals, 
   ascent.stop = o.bounds.stop;
   BL_TRY(found, ascend(engine, base, ascent));
 
-  // The two best points of B, reset on every cell.
+  // The best points of B, reset on every cell; the one that stays best there starts a short attack on the cell's region.
   std::vector<std::size_t> order(static_cast<std::size_t>(o.starts));
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return found.score[a] > found.score[b]; });
-  const std::int64_t seeds = std::min<std::int64_t>(2, o.starts);
+  order.resize(std::min<std::size_t>(kSeeds, order.size()));
+  BL_TRY(chosen, best_seeds(engine, q, rivals, found.point, order, map));
   AscentProblem cells = base;
   cells.score = [&](std::int64_t, const double* logits, double* weight) { return overlap(rivals, -1, logits, weight); };
-  cells.batch = q.cells * seeds;
+  cells.batch = q.cells;
   cells.start.resize(static_cast<std::size_t>(cells.batch) * n);
   cells.lower.resize(cells.start.size());
   cells.upper.resize(cells.start.size());
-  for (std::int64_t i = 0; i < cells.batch; ++i) {
-    const std::int64_t u = i / seeds;
-    const double* from = found.point.data() + order[static_cast<std::size_t>(i % seeds)] * n;
+  for (std::int64_t u = 0; u < q.cells; ++u) {
+    const double* from = found.point.data() + chosen[static_cast<std::size_t>(u)] * n;
     for (std::size_t j = 0; j < n; ++j) {
       const bool held = q.cell[j] == u;
-      const std::size_t at = static_cast<std::size_t>(i) * n + j;
+      const std::size_t at = static_cast<std::size_t>(u) * n + j;
       cells.start[at] = held ? q.x[j] : from[j];
       cells.lower[at] = held ? q.x[j] : q.inner_lower[j];
       cells.upper[at] = held ? q.x[j] : q.inner_upper[j];
@@ -105,14 +145,8 @@ Result<void> attack(Engine& engine, const EvaQuestion& q, const Rivals& rivals, 
   ascent.first_step = 0.25;
   BL_TRY(held, ascend(engine, cells, ascent));
 
-  // Sound values: the best of B, and of every cell the better of its two points.
   std::vector<double> points(found.point.begin() + static_cast<std::ptrdiff_t>(order[0] * n), found.point.begin() + static_cast<std::ptrdiff_t>(order[0] * n + n));
-  for (std::int64_t u = 0; u < q.cells; ++u) {
-    std::int64_t best = u * seeds;
-    for (std::int64_t i = best; i < (u + 1) * seeds; ++i)
-      if (held.score[static_cast<std::size_t>(i)] > held.score[static_cast<std::size_t>(best)]) best = i;
-    points.insert(points.end(), held.point.begin() + best * static_cast<std::ptrdiff_t>(n), held.point.begin() + (best + 1) * static_cast<std::ptrdiff_t>(n));
-  }
+  points.insert(points.end(), held.point.begin(), held.point.end());
   BL_TRY(a, overlap_at(engine, points, q.cells + 1, rivals));
   map.attained.assign(a.begin() + 1, a.end());
   const auto best = static_cast<std::size_t>(std::max_element(a.begin(), a.end()) - a.begin());

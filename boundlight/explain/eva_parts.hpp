@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "boundlight/core/rounding.hpp"
 #include "boundlight/explain/eva.hpp"
 
 namespace boundlight {
@@ -14,7 +13,8 @@ namespace boundlight {
 // Seconds per stage.
 class Stopwatch {
  public:
-  explicit Stopwatch(std::vector<std::pair<std::string, double>>& laps) : laps_(laps), last_(Clock::now()) {}
+  explicit Stopwatch(std::vector<std::pair<std::string, double>>& laps) : laps_(laps), first_(Clock::now()), last_(first_) {}
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - first_).count(); }
   void lap(const std::string& stage) {
     const auto now = Clock::now();
     laps_.emplace_back(stage, std::chrono::duration<double>(now - last_).count());
@@ -24,7 +24,7 @@ class Stopwatch {
  private:
   using Clock = std::chrono::steady_clock;
   std::vector<std::pair<std::string, double>>& laps_;
-  Clock::time_point last_;
+  Clock::time_point first_, last_;
 };
 
 }  // namespace boundlight
@@ -48,5 +48,16 @@ Result<void> attack(Engine& engine, const EvaQuestion& q, const Rivals& rivals, 
 
 // AOv(B) and AOv(B_u): map.verified_base, map.verified; AOv(B_u) <= AOv(B).
 Result<void> verify(Engine& engine, const EvaQuestion& q, const Rivals& rivals, const EvaOptions& o, EvaMap& map);
+
+// Improves map.verified_base and map.verified (and a(B), where a better point is met) by splitting B at neurons: one tree of
+// parts for all cells, the part with the largest gap to any cell's attained overlap next. `clock`: since eva() began.
+Result<void> split(Engine& engine, const EvaQuestion& q, const Rivals& rivals, const EvaOptions& o, const Stopwatch& clock, EvaMap& map);
+
+// Instead of verify(): boxes from samples at options.hybrid, bounds behind it. Not verified.
+Result<void> estimate_by_samples(Engine& engine, const EvaQuestion& q, const Rivals& rivals, const EvaOptions& o, EvaMap& map);
+
+// margin: rows f_k - f_c, upper sides; separate: rows f_k and f_c, both sides. And the overlap from bounds of them.
+Forms forms_of(const Network& network, const Rivals& rivals, Overlap overlap);
+double overlap_of(const double* lower, const double* upper, std::size_t rivals, Overlap overlap);
 
 }  // namespace boundlight::eva_parts

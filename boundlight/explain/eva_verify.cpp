@@ -3,18 +3,18 @@
 #include <cmath>
 #include <limits>
 
+#include "boundlight/core/rounding.hpp"
 #include "boundlight/explain/eva_parts.hpp"
 
 namespace boundlight::eva_parts {
-namespace {
 
-// margin: rows f_k - f_c; separate: rows f_k (all) and f_c, of which the wanted sides are used.
 Forms forms_of(const Network& network, const Rivals& r, Overlap overlap) {
   Forms f;
   f.value = network.logits;
   const bool margin = overlap == Overlap::margin;
   f.rows = static_cast<std::int64_t>(r.rival.size()) + (margin ? 0 : 1);
   f.want_lower = !margin;
+  f.largest_only = margin;
   f.coefficient.assign(static_cast<std::size_t>(f.rows * r.classes), 0.0);
   for (std::size_t i = 0; i < r.rival.size(); ++i) {
     f.coefficient[i * static_cast<std::size_t>(r.classes) + static_cast<std::size_t>(r.rival[i])] = 1;
@@ -24,12 +24,13 @@ Forms forms_of(const Network& network, const Rivals& r, Overlap overlap) {
   return f;
 }
 
-// The overlap from bounds of those rows of one region.
 double overlap_of(const double* lower, const double* upper, std::size_t rivals, Overlap overlap) {
   double top = -std::numeric_limits<double>::infinity();
   for (std::size_t k = 0; k < rivals; ++k) top = std::max(top, upper[k]);
   return overlap == Overlap::margin ? top : sub_up(top, lower[rivals]);
 }
+
+namespace {
 
 Tier tier_of(EvaTier tier) {
   switch (tier) {
@@ -58,6 +59,10 @@ Result<void> verify(Engine& engine, const EvaQuestion& q, const Rivals& rivals, 
   map.notes.insert(map.notes.end(), bounds.notes.begin(), bounds.notes.end());
   map.verified_base = overlap_of(bounds.base_lower.data(), bounds.base_upper.data(), rivals.rival.size(), o.overlap);
   map.verified.resize(static_cast<std::size_t>(q.cells));
+  map.charge.resize(map.verified.size());
+  map.charge_base = *std::max_element(bounds.base_charge.begin(), bounds.base_charge.end());
+  for (std::size_t u = 0; u < map.charge.size(); ++u)
+    map.charge[u] = *std::max_element(bounds.charge.begin() + static_cast<std::ptrdiff_t>(u) * bounds.rows, bounds.charge.begin() + static_cast<std::ptrdiff_t>(u + 1) * bounds.rows);
   for (std::int64_t u = 0; u < q.cells; ++u)
     map.verified[static_cast<std::size_t>(u)] =
         std::min(map.verified_base, overlap_of(bounds.lower.data() + u * bounds.rows, bounds.upper.data() + u * bounds.rows, rivals.rival.size(), o.overlap));

@@ -300,9 +300,13 @@ void Bounder::search_slopes(Stage<T>& stage, std::int64_t batch, const Forms& fo
   if (!stage.middle) {
     stage.builder->relaxations().prepare(ancestors(network_, forms.value));
     SlopeSearch<T> search(stage.builder->context(), options_, stage.report.counters);
-    const auto found = search.run(job_of(network_, batch, forms, settings, d_, stage.builder->boxes().view(forms.value)), false);
+    RowJob<T> job = job_of(network_, batch, forms, settings, d_, stage.builder->boxes().view(forms.value));
+    const auto found = search.run(job, options_.planes);
     stage.report.complete = stage.report.complete && found.bounds.complete;
-    return take_rows(forms, found.bounds, result);
+    take_rows(forms, found.bounds, result);
+    if (!options_.planes) return;
+    job.slopes = &found.slopes;  // once more, for the planes of the slopes found
+    return bound_rows(*stage.builder, forms, options_, std::move(job), result);
   }
   stage.middle->relaxations().prepare(ancestors(network_, forms.value));
   SlopeSearch<float> search(stage.middle->context(), options_, stage.report.counters);

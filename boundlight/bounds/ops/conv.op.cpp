@@ -90,6 +90,47 @@ namespace {
 // Elements of scratch that stay in the second-level cache or its neighbourhood, per step of the loops below.
 constexpr std::int64_t kScratch = std::int64_t{1} << 21;
 
+// Where a line of the output (its last axis) meets the input under a kernel position: outputs [from, to) lie inside, output q at
+// input start + q stride. Empty: from == to.
+struct LineMeeting {
+  std::int64_t from = 0, to = 0, start = 0;
+};
+inline LineMeeting meeting(const spatial::Windows& at, std::int64_t kernel_column) {
+  LineMeeting m;
+  m.start = kernel_column * at.dilation[2] - at.pad[2];
+  const std::int64_t s = at.stride[2];
+  m.from = m.start < 0 ? (-m.start + s - 1) / s : 0;
+  m.to = m.start < at.in[2] ? (at.in[2] - m.start + s - 1) / s : 0;
+  if (m.to > at.out[2]) m.to = at.out[2];
+  if (m.from > m.to) m.from = m.to;
+  return m;
+}
+
+// A line of the input collected from patches: what output_of says element by element, without its divisions. On a cpu these
+// sums cost more than the product before them when done one element at a time.
+template <class T>
+void collect_line(const spatial::Windows& at, const T* patches, std::int64_t line, T* __restrict to) {
+  for (std::int64_t x = 0; x < at.in[2]; ++x) to[x] = T(0);
+  const std::int64_t y = line % at.in[1], z = line / at.in[1], positions = at.out_size();
+  for (std::int64_t kz = 0; kz < at.kernel[0]; ++kz) {
+    const std::int64_t vz = z + at.pad[0] - kz * at.dilation[0];
+    if (vz < 0 || vz % at.stride[0] != 0 || vz / at.stride[0] >= at.out[0]) continue;
+    for (std::int64_t ky = 0; ky < at.kernel[1]; ++ky) {
+      const std::int64_t vy = y + at.pad[1] - ky * at.dilation[1];
+      if (vy < 0 || vy % at.stride[1] != 0 || vy / at.stride[1] >= at.out[1]) continue;
+      for (std::int64_t kx = 0; kx < at.kernel[2]; ++kx) {
+        const LineMeeting m = meeting(at, kx);
+        const T* __restrict from = patches + ((kz * at.kernel[1] + ky) * at.kernel[2] + kx) * positions + (vz / at.stride[0] * at.out[1] + vy / at.stride[1]) * at.out[2];
+        T* into = to + m.start;
+        if (at.stride[2] == 1)
+          for (std::int64_t q = m.from; q < m.to; ++q) into[q] += from[q];
+        else
+          for (std::int64_t q = m.from; q < m.to; ++q) into[q * at.stride[2]] += from[q];
+      }
+    }
+  }
+}
+
 template <class T>
 class ConvKernel : public LinearKernel<T> {
  public:
@@ -158,6 +199,12 @@ class ConvKernel : public LinearKernel<T> {
                          scratch.data(), positions, block * per_channel);
           const T* from = scratch.data();
           T* to = in[0] + s0 * all_channels * cells;
+          if constexpr (HasRowLoops<Device>) {
+            d.map_rows(n * block, at.in[0] * at.in[1], [=](std::int64_t r, std::int64_t line) {
+              collect_line(at, from + r * per_channel, line, to + (r / block * all_channels + first + r % block) * cells + line * at.in[2]);
+            });
+            continue;
+          }
           d.map_rows(n * block, cells, [=] BL_HD(std::int64_t r, std::int64_t i) {
             T sum = 0;
             for (std::int64_t k = 0; k < kernel; ++k) {

@@ -1,5 +1,7 @@
 #include "boundlight/solver/attack/ascent.hpp"
 
+#include <tbb/parallel_for.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -9,6 +11,28 @@ namespace boundlight {
 namespace {
 
 constexpr double kMoment1 = 0.5, kMoment2 = 0.9;
+
+// First and second moments of the gradient (Adam; Kingma and Ba 2015): near a kink the sign of a coordinate's gradient flips
+// from step to step, and its moments bring it to rest where the plain sign method keeps jumping.
+struct Moments {
+  double *first, *second;
+  double correct1, correct2;  // of their start at zero
+};
+
+// One sample's step uphill, back into its box. A moment that is zero moves nothing (0 / tiny = 0); NaN neither.
+void move_by_moments(double* __restrict x, Moments m, const double* __restrict gradient, const double* lower, const double* upper, double step, std::size_t n) {
+  constexpr double kTiny = 1e-290;
+  double *__restrict first = m.first, *__restrict second = m.second;
+  for (std::size_t j = 0; j < n; ++j) {
+    const double g = gradient[j];
+    first[j] = kMoment1 * first[j] + (1 - kMoment1) * g;
+    second[j] = kMoment2 * second[j] + (1 - kMoment2) * g * g;
+    const double by = step * (first[j] * m.correct1) / std::sqrt(second[j] * m.correct2 + kTiny) * (upper[j] - lower[j]) / 2;
+    const double to = by - by == 0 ? x[j] + by : x[j];
+    const double above = to < lower[j] ? lower[j] : to;
+    x[j] = above > upper[j] ? upper[j] : above;
+  }
+}
 
 // The state of one chunk of samples [from, from + count).
 class Chunk {
@@ -58,31 +82,30 @@ class Chunk {
   void move(const std::vector<double>& g, double step) {
     const bool shared = p_.lower.size() == n_ && p_.batch > 1;
     power1_ *= kMoment1, power2_ *= kMoment2;
-    for (std::int64_t i = 0; i < count_; ++i) {
-      const std::size_t at = static_cast<std::size_t>(i) * n_, side = shared ? 0 : static_cast<std::size_t>(from_ + i) * n_;
-      double squares = 0;
-      if (o_.rule == StepRule::length)
-        for (std::size_t j = 0; j < n_; ++j) squares += std::pow(g[at + j] * (p_.upper[side + j] - p_.lower[side + j]) / 2, 2);
-      const double length = std::sqrt(squares / static_cast<double>(n_));
-      for (std::size_t j = 0; j < n_; ++j) {
-        const double lo = p_.lower[side + j], hi = p_.upper[side + j], r = (hi - lo) / 2;
-        const double by = direction(at + j, g[at + j], r, length);
-        if (std::isfinite(by)) x_[at + j] = std::clamp(x_[at + j] + step * by * r, lo, hi);
+    tbb::parallel_for(tbb::blocked_range<std::int64_t>(0, count_, 8), [&](const tbb::blocked_range<std::int64_t>& range) {
+      for (std::int64_t i = range.begin(); i < range.end(); ++i) {
+        const std::size_t at = static_cast<std::size_t>(i) * n_, side = shared ? 0 : static_cast<std::size_t>(from_ + i) * n_;
+        if (o_.rule != StepRule::adam) {
+          move_by_gradient(g.data() + at, at, side, step);
+          continue;
+        }
+        const Moments moments{first_.data() + at, second_.data() + at, 1 / (1 - power1_), 1 / (1 - power2_)};
+        move_by_moments(x_.data() + at, moments, g.data() + at, p_.lower.data() + side, p_.upper.data() + side, step, n_);
       }
-    }
+    });
   }
 
-  double direction(std::size_t at, double g, double r, double length) {
-    switch (o_.rule) {
-      case StepRule::sign: return g > 0 ? 1 : g < 0 ? -1 : 0;
-      case StepRule::length: return length > 0 ? g * r / length : 0;
-      case StepRule::adam: break;
+  void move_by_gradient(const double* g, std::size_t at, std::size_t side, double step) {
+    const auto half = [&](std::size_t j) { return (p_.upper[side + j] - p_.lower[side + j]) / 2; };
+    double squares = 0;
+    for (std::size_t j = 0; o_.rule == StepRule::length && j < n_; ++j) squares += g[j] * half(j) * (g[j] * half(j));
+    const double length = std::sqrt(squares / static_cast<double>(n_));
+    for (std::size_t j = 0; j < n_; ++j) {
+      double by = 0;
+      if (o_.rule == StepRule::sign) by = g[j] > 0 ? 1 : g[j] < 0 ? -1 : 0;
+      else if (length > 0) by = g[j] * half(j) / length;
+      if (std::isfinite(by)) x_[at + j] = std::clamp(x_[at + j] + step * by * half(j), p_.lower[side + j], p_.upper[side + j]);
     }
-    // Near a kink the sign of a coordinate's gradient flips from step to step, and its moments bring it to rest.
-    double &m = first_[at], &v = second_[at];
-    m = kMoment1 * m + (1 - kMoment1) * g;
-    v = kMoment2 * v + (1 - kMoment2) * g * g;
-    return v > 0 ? (m / (1 - power1_)) / std::sqrt(v / (1 - power2_)) : 0;
   }
 
   Engine& engine_;

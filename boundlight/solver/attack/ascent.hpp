@@ -41,7 +41,7 @@ struct AscentOptions {
   StepRule rule = StepRule::adam;
   double enough = std::numeric_limits<double>::infinity();  // a chunk ends when one of its scores is above this
   Precision precision = Precision::single;
-  std::int64_t chunk = 512;  // samples per gradient call
+  std::int64_t chunk = 256;  // samples per gradient call
   StopToken stop;
 };
 
