@@ -64,7 +64,9 @@ Result<std::vector<double>> overlap_at(Engine& engine, const std::vector<double>
 
 namespace {
 
-constexpr std::size_t kSeeds = 4;  // points of B that every cell may start from
+// Points of B that every cell may start from: all of them on grids, fewer for many cells. Which hill is the highest changes with
+// the cell that is held, so the best point of B alone leaves some cells far too low.
+constexpr std::int64_t kResets = 8192, kFewestSeeds = 4;
 constexpr std::int64_t kAtOnce = 256;
 
 // For every cell the point (index into `points`) with the largest overlap once it is reset on the cell.
@@ -123,7 +125,7 @@ Result<void> attack(Engine& engine, const EvaQuestion& q, const Rivals& rivals, 
   std::vector<std::size_t> order(static_cast<std::size_t>(o.starts));
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return found.score[a] > found.score[b]; });
-  order.resize(std::min<std::size_t>(kSeeds, order.size()));
+  order.resize(std::min(order.size(), static_cast<std::size_t>(std::max(kFewestSeeds, kResets / q.cells))));
   BL_TRY(chosen, best_seeds(engine, q, rivals, found.point, order, map));
   AscentProblem cells = base;
   cells.score = [&](std::int64_t, const double* logits, double* weight) { return overlap(rivals, -1, logits, weight); };

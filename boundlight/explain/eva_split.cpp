@@ -3,17 +3,17 @@
 // one tree serves the whole map. AOv(B_u) is the largest bound of any part; a part needs no further cut when it lies within the
 // tolerance of what is attained on every cell.
 //
-// Bounds of a part: intermediate boxes of B cut by the part's splits, slopes searched for its row, and the splits' own
-// half-spaces, taken from planes of the split neurons on B (the multipliers of beta-CROWN; Wang et al. 2021, moved to the
-// inputs). What the search of solver/bab does better can replace expand() without a change elsewhere.
+// Bounds of a part come from the engine's joint search of slopes and multipliers (split_search.hpp).
 #include <tbb/parallel_for.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <map>
+#include <memory>
 #include <queue>
 
+#include "boundlight/bounds/engines/split_search.hpp"
+#include "boundlight/core/rounding.hpp"
 #include "boundlight/explain/eva_parts.hpp"
 #include "boundlight/explain/overlap_planes.hpp"
 
@@ -21,7 +21,7 @@ namespace boundlight::eva_parts {
 namespace {
 
 constexpr std::int64_t kPartsAtOnce = 128;
-constexpr int kSlopeSteps = 8;
+constexpr int kFirstSteps = 20, kSteps = 8;
 constexpr std::size_t kMostBytes = std::size_t{1} << 29;  // of parts that wait
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -33,9 +33,12 @@ struct Cut {
 struct Part {
   std::int64_t rival = 0;
   std::vector<Cut> cuts;
+  std::vector<float> beta;                                   // of the cuts: where the next search starts
+  std::shared_ptr<const std::vector<std::uint8_t>> slopes;   // of all layers, in 255ths; null: the relaxations' own
   double base = kInfinity;
   std::vector<float> cell;
-  double gap = kInfinity;  // the largest distance to what is attained, over B and all cells
+  double gap = kInfinity;    // the largest distance to what is attained, over B and all cells
+  std::int64_t aim = -1;     // the cell where it is; -1: B
   Cut next;
   bool splittable = false;
 };
@@ -46,6 +49,7 @@ struct LargerGap {
 // Values whose sign makes an operator linear, and the values behind it.
 struct Layer {
   ValueId before = kAbsent, after = kAbsent;
+  std::size_t size = 0, first = 0;  // neurons, and the place of the first among all layers'
 };
 
 class Tree {
@@ -63,13 +67,12 @@ class Tree {
   Result<void> report();
 
  private:
-  BoundOptions options(const StopToken& stop) const;
-  Result<void> bound(std::vector<Part>& parts, const StopToken& stop);
-  Result<void> choose(std::vector<Part>& parts, const std::vector<CellOverlaps>& found);
-  Result<void> learn_faces(const std::vector<Part>& parts, const StopToken& stop);
-  std::shared_ptr<const HalfSpace> face(const Cut& cut) const;
-  ValueBoxes boxes_of(const std::vector<Part>& parts) const;
-  double gap_of(const Part& part) const;
+  Result<void> bound(std::vector<Part>& parts, int steps, const StopToken& stop);
+  Result<void> ask(const std::vector<Part>& parts, int steps, const StopToken& stop, SplitSearch& s) const;
+  void take(std::vector<Part>& parts, const SplitSearch& s);
+  void choose(Part& part, std::size_t line, const SplitSearch& s) const;
+  Result<void> look_at(const std::vector<double>& points, std::int64_t count);
+  void measure(Part& part) const;
   double tolerance() const;
   void keep(Part&& part);
 
@@ -82,25 +85,13 @@ class Tree {
   Regions region_;
   ValueBoxes root_;
   std::vector<Layer> layers_;
-  std::map<std::pair<std::int32_t, std::int32_t>, std::pair<std::shared_ptr<const HalfSpace>, std::shared_ptr<const HalfSpace>>> faces_;  // active, inactive
+  std::size_t neurons_ = 0;
   std::priority_queue<Part, std::vector<Part>, LargerGap> waiting_;
   double done_base_ = -kInfinity;
   std::vector<float> done_;
   double best_score_ = -kInfinity;
   std::vector<double> best_point_;
 };
-
-BoundOptions Tree::options(const StopToken& stop) const {
-  BoundOptions b = o_.bounds;
-  b.method = Method::alpha;
-  b.alpha_steps = kSlopeSteps;
-  b.precision = Precision::single;
-  b.intermediate_by_interval = true;  // cut by the boxes of B that come along
-  b.planes = true;
-  b.stop = stop;
-  b.progress = nullptr;
-  return b;
-}
 
 Result<void> Tree::start(const StopToken& stop) {
   BoundOptions b = o_.bounds;
@@ -111,7 +102,9 @@ Result<void> Tree::start(const StopToken& stop) {
   for (const NetworkNode& node : network_.nodes) {
     if (node.node.op != "Relu") continue;  // the operator that a sign makes linear
     const auto v = static_cast<std::size_t>(node.node.inputs[0]);
-    if (!network_.values[v].constant && !root_.lower[v].empty()) layers_.push_back({node.node.inputs[0], node.node.outputs[0]});
+    if (network_.values[v].constant || root_.lower[v].empty()) continue;
+    layers_.push_back({node.node.inputs[0], node.node.outputs[0], root_.lower[v].size(), neurons_});
+    neurons_ += root_.lower[v].size();
   }
   done_.assign(static_cast<std::size_t>(q_.cells), -std::numeric_limits<float>::infinity());
   std::vector<Part> parts(rivals_.rival.size());
@@ -120,7 +113,7 @@ Result<void> Tree::start(const StopToken& stop) {
     parts[i].base = map_.verified_base;
     for (const double v : map_.verified) parts[i].cell.push_back(std::nextafter(static_cast<float>(v), std::numeric_limits<float>::infinity()));
   }
-  return bound(parts, stop);
+  return bound(parts, kFirstSteps, stop);
 }
 
 double Tree::tolerance() const {
@@ -129,10 +122,13 @@ double Tree::tolerance() const {
   return std::max(1e-6, o_.tau > 0 ? o_.tau / 4 : largest / 400);
 }
 
-double Tree::gap_of(const Part& part) const {
-  double gap = part.base - map_.attained_base;
-  for (std::size_t u = 0; u < part.cell.size(); ++u) gap = std::max(gap, static_cast<double>(part.cell[u]) - map_.attained[u]);
-  return gap;
+void Tree::measure(Part& part) const {
+  part.gap = part.base - map_.attained_base;
+  part.aim = -1;
+  for (std::size_t u = 0; u < part.cell.size(); ++u) {
+    const double gap = static_cast<double>(part.cell[u]) - map_.attained[u];
+    if (gap > part.gap) part.gap = gap, part.aim = static_cast<std::int64_t>(u);
+  }
 }
 
 void Tree::keep(Part&& part) {
@@ -141,147 +137,163 @@ void Tree::keep(Part&& part) {
   for (std::size_t u = 0; u < done_.size(); ++u) done_[u] = std::max(done_[u], part.cell[u]);
 }
 
-ValueBoxes Tree::boxes_of(const std::vector<Part>& parts) const {
-  ValueBoxes all;
-  all.batch = static_cast<std::int64_t>(parts.size());
-  all.lower.resize(root_.lower.size());
-  all.upper.resize(root_.upper.size());
-  for (std::size_t v = 0; v < root_.lower.size(); ++v)
-    for (std::size_t p = 0; p < parts.size() && !root_.lower[v].empty(); ++p) {
-      all.lower[v].insert(all.lower[v].end(), root_.lower[v].begin(), root_.lower[v].end());
-      all.upper[v].insert(all.upper[v].end(), root_.upper[v].begin(), root_.upper[v].end());
-    }
-  for (std::size_t p = 0; p < parts.size(); ++p)
-    for (const Cut& cut : parts[p].cuts) {
-      const auto v = static_cast<std::size_t>(layers_[static_cast<std::size_t>(cut.layer)].before);
-      const std::size_t at = p * root_.lower[v].size() + static_cast<std::size_t>(cut.element);
-      (cut.active ? all.lower : all.upper)[v][at] = 0;
-    }
-  return all;
-}
-
-std::shared_ptr<const HalfSpace> Tree::face(const Cut& cut) const {
-  const auto& sides = faces_.at({cut.layer, cut.element});
-  return cut.active ? sides.first : sides.second;
-}
-
-// Planes on B of the neurons that the parts are cut at: where z >= 0 its upper plane is >= 0 too, where z <= 0 its lower one <= 0.
-Result<void> Tree::learn_faces(const std::vector<Part>& parts, const StopToken& stop) {
-  std::map<std::int32_t, std::vector<std::int32_t>> unknown;
-  for (const Part& part : parts) {
-    const Cut& cut = part.cuts.back();
-    auto& list = unknown[cut.layer];
-    if (!faces_.count({cut.layer, cut.element}) && std::find(list.begin(), list.end(), cut.element) == list.end()) list.push_back(cut.element);
-  }
-  const std::size_t n = q_.x.size();
-  for (const auto& [layer, elements] : unknown) {
-    if (elements.empty()) continue;
-    Forms forms;
-    forms.value = layers_[static_cast<std::size_t>(layer)].before;
-    const auto size = static_cast<std::size_t>(network_.values[static_cast<std::size_t>(forms.value)].size);
-    forms.rows = static_cast<std::int64_t>(elements.size());
-    forms.coefficient.assign(elements.size() * size, 0.0);
-    for (std::size_t r = 0; r < elements.size(); ++r) forms.coefficient[r * size + static_cast<std::size_t>(elements[r])] = 1;
-    BoundOptions b = options(stop);
-    b.alpha_steps = 20;
-    BL_TRY(bounds, engine_.bound(region_, forms, b, &root_));
-    for (std::size_t r = 0; r < elements.size(); ++r) {
-      auto active = std::make_shared<HalfSpace>(), inactive = std::make_shared<HalfSpace>();
-      for (std::size_t j = 0; j < n; ++j) {
-        active->normal.push_back(-bounds.upper_plane[r * n + j]);
-        inactive->normal.push_back(bounds.lower_plane[r * n + j]);
-      }
-      active->offset = bounds.upper_offset[r];
-      inactive->offset = -bounds.lower_offset[r];
-      faces_[{layer, elements[r]}] = {active, inactive};
-    }
-  }
-  return {};
-}
-
-// The cut of every part that is not done: the neuron with the steepest overlap times the height of its relaxation.
-Result<void> Tree::choose(std::vector<Part>& parts, const std::vector<CellOverlaps>& found) {
-  std::vector<std::size_t> open;
-  std::vector<double> points;
-  for (std::size_t p = 0; p < parts.size(); ++p) {
-    if (parts[p].gap <= tolerance()) continue;
-    open.push_back(p);
-    points.insert(points.end(), found[p].worst.begin(), found[p].worst.end());
-  }
-  if (open.empty()) return {};
-  const auto count = static_cast<std::int64_t>(open.size()), classes = rivals_.classes;
-  std::vector<double> best(open.size(), -1.0);
-  for (std::size_t l = 0; l < layers_.size(); ++l) {
-    const auto before = static_cast<std::size_t>(layers_[l].before);
-    const auto weights = [&](const std::vector<double>& values, std::vector<double>& weight) {
-      for (std::int64_t i = 0; i < count; ++i) {
-        const Part& part = parts[open[static_cast<std::size_t>(i)]];
-        weight[static_cast<std::size_t>(i * classes + part.rival)] = 1;
-        weight[static_cast<std::size_t>(i * classes + rivals_.label)] = -1;
-        const double score = values[static_cast<std::size_t>(i * classes + part.rival)] - values[static_cast<std::size_t>(i * classes + rivals_.label)];
-        if (l > 0 || !(score > best_score_)) continue;
-        best_score_ = score;
-        best_point_.assign(points.begin() + i * static_cast<std::ptrdiff_t>(q_.x.size()), points.begin() + (i + 1) * static_cast<std::ptrdiff_t>(q_.x.size()));
-      }
-    };
-    BL_TRY(gradient, engine_.gradient(points, count, network_.logits, weights, Precision::single, layers_[l].after));
-    map_.evaluations += count;
-    const std::vector<double>&lower = root_.lower[before], &upper = root_.upper[before];
-    const std::size_t size = lower.size();
-    for (std::size_t i = 0; i < open.size(); ++i) {
-      Part& part = parts[open[i]];
-      for (std::size_t j = 0; j < size; ++j) {
-        if (!(lower[j] < 0 && upper[j] > 0)) continue;
-        const double score = (std::fabs(gradient.inputs[i * size + j]) + 1e-9) * (upper[j] * -lower[j] / (upper[j] - lower[j]));
-        if (!(score > best[i])) continue;
-        if (std::any_of(part.cuts.begin(), part.cuts.end(), [&](const Cut& c) { return c.layer == static_cast<std::int32_t>(l) && c.element == static_cast<std::int32_t>(j); })) continue;
-        best[i] = score;
-        part.next = {static_cast<std::int32_t>(l), static_cast<std::int32_t>(j), false};
-        part.splittable = true;
-      }
-    }
-  }
-  return {};
-}
-
-// Bounds of the parts; cuts were made, bounds are the parents'. Keeps them.
-Result<void> Tree::bound(std::vector<Part>& parts, const StopToken& stop) {
-  const std::size_t n = q_.x.size(), classes = static_cast<std::size_t>(rivals_.classes);
+Result<void> Tree::ask(const std::vector<Part>& parts, int steps, const StopToken& stop, SplitSearch& s) const {
+  const auto classes = static_cast<std::size_t>(rivals_.classes);
   Regions regions;
   regions.batch = static_cast<std::int64_t>(parts.size());
   Forms forms;
   forms.value = network_.logits;
   forms.rows = 1;
   forms.per_region = true;
-  forms.want_lower = false;
+  forms.want_upper = false;
   forms.coefficient.assign(parts.size() * classes, 0.0);
+  ValueBoxes known;
+  known.batch = regions.batch;
+  known.lower.resize(network_.values.size());
+  known.upper.resize(network_.values.size());
+  Regions aim;
+  aim.batch = regions.batch;
+  const double close = tolerance() / 2;
+  const bool warm = std::all_of(parts.begin(), parts.end(), [](const Part& p) { return p.slopes != nullptr; });
   for (std::size_t p = 0; p < parts.size(); ++p) {
     regions.lower.insert(regions.lower.end(), q_.lower.begin(), q_.lower.end());
     regions.upper.insert(regions.upper.end(), q_.upper.begin(), q_.upper.end());
-    forms.coefficient[p * classes + static_cast<std::size_t>(parts[p].rival)] = 1;
-    forms.coefficient[p * classes + static_cast<std::size_t>(rivals_.label)] = -1;
+    for (std::size_t j = 0; j < q_.x.size(); ++j) {
+      const bool held = parts[p].aim == q_.cell[j];
+      aim.lower.push_back(held ? q_.x[j] : q_.lower[j]);
+      aim.upper.push_back(held ? q_.x[j] : q_.upper[j]);
+    }
+    s.enough.push_back(-(parts[p].aim < 0 ? map_.attained_base : map_.attained[static_cast<std::size_t>(parts[p].aim)]) - close);
+    forms.coefficient[p * classes + static_cast<std::size_t>(parts[p].rival)] = -1;
+    forms.coefficient[p * classes + static_cast<std::size_t>(rivals_.label)] = 1;
+    for (const Layer& layer : layers_) {
+      const auto v = static_cast<std::size_t>(layer.before);
+      known.lower[v].insert(known.lower[v].end(), root_.lower[v].begin(), root_.lower[v].end());
+      known.upper[v].insert(known.upper[v].end(), root_.upper[v].begin(), root_.upper[v].end());
+      auto& lines = s.slopes[layer.after];
+      for (std::size_t i = 0; warm && i < layer.size; ++i) lines.push_back(static_cast<float>((*parts[p].slopes)[layer.first + i]) / 255.0F);
+    }
+    for (std::size_t i = 0; i < parts[p].cuts.size(); ++i) {
+      const Cut& cut = parts[p].cuts[i];
+      const Layer& layer = layers_[static_cast<std::size_t>(cut.layer)];
+      const std::size_t at = p * layer.size + static_cast<std::size_t>(cut.element);
+      (cut.active ? known.lower : known.upper)[static_cast<std::size_t>(layer.before)][at] = 0;
+      s.splits.push_back({static_cast<std::int64_t>(p), layer.before, cut.element, cut.active});
+      s.multipliers.push_back(i < parts[p].beta.size() ? parts[p].beta[i] : 0.0F);
+    }
   }
-  const ValueBoxes boxes = boxes_of(parts);
-  BL_TRY(bounds, engine_.bound(regions, forms, options(stop), &boxes));
-  map_.counters.rows += bounds.counters.rows;
-  map_.parts += bounds.batch;
+  if (!warm) s.slopes.clear();
+  s.regions = &regions;
+  s.forms = &forms;
+  s.known = &known;
+  s.aim = &aim;
+  s.options = o_.bounds;
+  s.options.method = Method::alpha;
+  s.options.precision = Precision::single;
+  s.options.alpha_steps = steps;
+  s.options.stop = stop;
+  s.options.progress = nullptr;
+  s.want_trace = s.want_planes = true;
+  BL_CHECK(engine_.search(s));
+  s.regions = nullptr;
+  s.forms = nullptr;
+  s.known = nullptr;
+  s.aim = nullptr;
+  return {};
+}
+
+// Where the children's searches start.
+void Tree::take(std::vector<Part>& parts, const SplitSearch& s) {
+  std::size_t split = 0;
+  for (std::size_t p = 0; p < parts.size(); ++p) {
+    auto slopes = std::make_shared<std::vector<std::uint8_t>>(neurons_, std::uint8_t{0});
+    for (const Layer& layer : layers_) {
+      const auto found = s.slopes.find(layer.after);
+      for (std::size_t i = 0; found != s.slopes.end() && i < layer.size; ++i)
+        (*slopes)[layer.first + i] = static_cast<std::uint8_t>(std::lround(std::clamp(found->second[p * layer.size + i], 0.0F, 1.0F) * 255));
+    }
+    parts[p].slopes = std::move(slopes);
+    parts[p].beta.assign(s.multipliers.begin() + static_cast<std::ptrdiff_t>(split), s.multipliers.begin() + static_cast<std::ptrdiff_t>(split + parts[p].cuts.size()));
+    split += parts[p].cuts.size();
+  }
+}
+
+// The next cut: the neuron whose relaxation loses most at the part's own minimiser, a little for what it loses at worst.
+void Tree::choose(Part& part, std::size_t line, const SplitSearch& s) const {
+  double best = 0;
+  for (std::size_t k = 0; k < layers_.size(); ++k) {
+    const Layer& layer = layers_[k];
+    const auto found = s.trace.find(layer.after);
+    if (found == s.trace.end() || found->second.coefficient.empty()) continue;
+    const auto &lower = root_.lower[static_cast<std::size_t>(layer.before)], &upper = root_.upper[static_cast<std::size_t>(layer.before)];
+    for (std::size_t i = 0; i < layer.size; ++i) {
+      const double l = lower[i], u = upper[i];
+      if (!(l < 0 && u > 0)) continue;
+      const std::size_t at = line * layer.size + i;
+      const double a = found->second.coefficient[at], z = std::clamp<double>(found->second.point[at], l, u);
+      const double slope = static_cast<double>((*part.slopes)[layer.first + i]) / 255, relu = std::max(z, 0.0);
+      const double here = a < 0 ? -a * (u * (z - l) / (u - l) - relu) : a * (relu - slope * z);
+      const double worst = a < 0 ? -a * u * -l / (u - l) : a * std::max((1 - slope) * u, slope * -l) * 0.5;
+      const double score = here + 1e-3 * worst;
+      if (!(score > best)) continue;
+      const auto same = [&](const Cut& c) { return c.layer == static_cast<std::int32_t>(k) && c.element == static_cast<std::int32_t>(i); };
+      if (std::any_of(part.cuts.begin(), part.cuts.end(), same)) continue;
+      best = score;
+      part.next = {static_cast<std::int32_t>(k), static_cast<std::int32_t>(i), false};
+      part.splittable = true;
+    }
+  }
+}
+
+// Corners that bounds point at are good places to look.
+Result<void> Tree::look_at(const std::vector<double>& points, std::int64_t count) {
+  if (count == 0) return {};
+  BL_TRY(values, engine_.evaluate(points, count, {network_.logits}, Precision::single));
+  map_.evaluations += count;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const double* logits = values[0].data() + i * rivals_.classes;
+    double rival = -kInfinity;
+    for (const auto k : rivals_.rival) rival = std::max(rival, logits[k]);
+    if (!(rival - logits[rivals_.label] > best_score_)) continue;
+    best_score_ = rival - logits[rivals_.label];
+    best_point_.assign(points.begin() + i * static_cast<std::ptrdiff_t>(q_.x.size()), points.begin() + (i + 1) * static_cast<std::ptrdiff_t>(q_.x.size()));
+  }
+  return {};
+}
+
+// Bounds of the parts (cuts were made, bounds are the parents'); keeps them.
+Result<void> Tree::bound(std::vector<Part>& parts, int steps, const StopToken& stop) {
+  const std::size_t n = q_.x.size();
+  SplitSearch s;
+  BL_CHECK(ask(parts, steps, stop, s));
+  take(parts, s);
+  map_.counters.rows += s.counters.rows;
+  map_.parts += static_cast<std::int64_t>(parts.size());
   std::vector<CellOverlaps> found(parts.size());
   tbb::parallel_for(std::size_t{0}, parts.size(), [&](std::size_t p) {
-    OverlapPlane plane{bounds.upper_plane.data() + p * n, bounds.upper_offset[p], {}};
-    for (const Cut& cut : parts[p].cuts) plane.faces.push_back(face(cut));
-    found[p] = overlaps_of(q_, plane);
     Part& part = parts[p];
-    part.base = std::min({part.base, found[p].base, bounds.upper[p]});
+    found[p] = overlaps_of(q_, s.planes.data() + p * n, s.offset[p]);
+    part.base = std::min(part.base, found[p].base);
+    if (part.aim < 0) part.base = std::min(part.base, -s.lower[p]);
+    else part.cell[static_cast<std::size_t>(part.aim)] = std::min(part.cell[static_cast<std::size_t>(part.aim)], round_up_to<float>(-s.lower[p]));
     for (std::size_t u = 0; u < part.cell.size(); ++u) part.cell[u] = std::min(part.cell[u], found[p].cell[u]);
-    part.gap = gap_of(part);
+    measure(part);
+    choose(part, p, s);
   });
-  BL_CHECK(choose(parts, found));
+  std::vector<double> points;
+  std::int64_t count = 0;
+  for (std::size_t p = 0; p < parts.size(); ++p) {
+    if (!(parts[p].base > map_.attained_base)) continue;
+    points.insert(points.end(), found[p].worst.begin(), found[p].worst.end());
+    ++count;
+  }
+  BL_CHECK(look_at(points, count));
   for (Part& part : parts) keep(std::move(part));
   return {};
 }
 
 Result<bool> Tree::expand(const StopToken& stop) {
-  const std::size_t each = sizeof(Part) + static_cast<std::size_t>(q_.cells) * sizeof(float) + 256;
+  const std::size_t each = sizeof(Part) + static_cast<std::size_t>(q_.cells) * sizeof(float) + neurons_ + 256;
   if (waiting_.empty() || waiting_.size() * each > kMostBytes) return false;
   std::vector<Part> parts;
   while (!waiting_.empty() && static_cast<std::int64_t>(parts.size()) < kPartsAtOnce) {
@@ -294,8 +306,7 @@ Result<bool> Tree::expand(const StopToken& stop) {
     part.cuts.back().active = true;
     parts.push_back(std::move(part));
   }
-  BL_CHECK(learn_faces(parts, stop));
-  BL_CHECK(bound(parts, stop));
+  BL_CHECK(bound(parts, kSteps, stop));
   return true;
 }
 

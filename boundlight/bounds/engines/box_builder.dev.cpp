@@ -93,6 +93,18 @@ void BoxBuilder<T>::take_exact(ValueId id) {
 }
 
 template <class T>
+void BoxBuilder<T>::aim_at(const Regions& parts) {
+  BoxArrays<T> inputs = model_.input_boxes(parts.lower.data(), parts.upper.data(), parts.batch);
+  for (const ValueId id : network_.inputs) {
+    const auto v = static_cast<std::size_t>(id);
+    // Charges where branches meet at an input are made from its box: such rows keep the whole.
+    if (network_.values[v].consumers.size() > 1) continue;
+    boxes_.lower[v] = std::move(inputs.lower[v]);
+    boxes_.upper[v] = std::move(inputs.upper[v]);
+  }
+}
+
+template <class T>
 RowResult<T> BoxBuilder<T>::run(const RowJob<T>& job) {
   relaxations_.prepare(ancestors(network_, job.value));
   RowRunner<T> runner(context_, options_.memory, report_.counters);

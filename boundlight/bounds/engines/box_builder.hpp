@@ -45,6 +45,10 @@ class BoxBuilder {
   // Boxes made elsewhere, instead of build().
   void adopt(BoxArrays<T>&& boxes) { boxes_ = std::move(boxes); }
 
+  // After the relaxations were prepared: rows are minimised over boxes [batch] inside the regions from now on; relaxations stay
+  // those of the regions, and so do planes: a search can aim at a part and still bound the whole.
+  void aim_at(const Regions& parts);
+
   // Before build(): keeps the planes of all elements that rows were made for (one region only), exact intervals included.
   void keep_planes() { keeps_ = true; }
   const std::vector<KeptPlanes<T>>& kept() const { return kept_; }

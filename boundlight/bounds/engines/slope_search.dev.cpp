@@ -133,6 +133,8 @@ struct SlopeSearch<T>::Chunk {
   std::map<ValueId, Buffer<T>> values;  // of the last sweep: [rows][size]
   std::map<int, RowBlock<T>> recorded;  // of the last pass
   bool complete = true, swept = false;
+  std::vector<std::vector<T>> planes;  // per input, of the best bounds: [rows][size]; empty: none yet
+  std::vector<double> offset;
 };
 
 // Values of the rows' own planes at the rows' own minimisers, for the inputs of every node with free slopes.
@@ -229,10 +231,32 @@ bool SlopeSearch<T>::take(Chunk& k, const PassResult<T>& pass, const Ask& ask) {
     }
     all = all && !(k.lower[r] <= (*ask.enough)[k.from + r]);  // NaN: nothing is wanted
   }
+  if (ask.planes && pass.complete) take_planes(k, pass, flags);
   const auto better = uploaded(d, flags);
   for (Layer& layer : k.layers) copy_better(d, better.data(), layer.alpha.data(), k.rows, layer.size, layer.best.data());
   for (Betas& b : k.betas) keep_better(d, better.data(), b.rows.start.data(), b.beta.data(), k.rows, b.best.data());
   return !all;
+}
+
+template <class T>
+void SlopeSearch<T>::take_planes(Chunk& k, const PassResult<T>& pass, const std::vector<std::uint8_t>& better) const {
+  const Network& network = c_.model.network();
+  k.planes.resize(network.inputs.size());
+  k.offset.resize(better.size(), -std::numeric_limits<double>::infinity());
+  for (std::size_t i = 0; i < k.planes.size(); ++i) {
+    const auto size = static_cast<std::size_t>(network.values[static_cast<std::size_t>(network.inputs[i])].size);
+    k.planes[i].resize(better.size() * size, T(0));
+    std::vector<T> host(pass.plane[i] ? better.size() * size : 0);
+    c_.model.device().download(host.data(), pass.plane[i].a.data(), static_cast<std::int64_t>(host.size()));
+    for (std::size_t r = 0; r < better.size(); ++r) {
+      if (!better[r]) continue;
+      const auto to = k.planes[i].begin() + static_cast<std::ptrdiff_t>(r * size);
+      if (host.empty()) std::fill_n(to, size, T(0));
+      else std::copy_n(host.begin() + static_cast<std::ptrdiff_t>(r * size), size, to);
+    }
+  }
+  for (std::size_t r = 0; r < better.size(); ++r)
+    if (better[r]) k.offset[r] = pass.offset[r];
 }
 
 template <class T>
@@ -333,6 +357,11 @@ void SlopeSearch<T>::keep(Chunk& k, const Ask& ask, Found& found) const {
   if (ask.slopes)
     for (const Layer& layer : k.layers) d.copy(found.slopes.at[layer.node].data() + at * layer.size, layer.best.data(), k.rows * layer.size);
   for (const Betas& b : k.betas) d.download(found.multipliers.at(b.value).data() + b.first, b.best.data(), b.best.size());
+  for (std::size_t i = 0; i < k.planes.size(); ++i) {
+    const std::int64_t size = network.values[static_cast<std::size_t>(network.inputs[i])].size;
+    std::copy(k.planes[i].begin(), k.planes[i].end(), found.planes[i].begin() + at * size);
+  }
+  std::copy(k.offset.begin(), k.offset.end(), found.offset.begin() + (k.offset.empty() ? 0 : at));
   if (!k.swept) return;
   for (auto& [node, trace] : found.trace) {
     const auto recorded = k.recorded.find(node);
@@ -378,6 +407,10 @@ typename SlopeSearch<T>::Found SlopeSearch<T>::run(const RowJob<T>& job, const A
     for (const auto& [value, splits] : *job.splits) found.multipliers[value] = splits.beta;
   if (ask.points)
     for (const ValueId v : network.inputs) found.points.emplace_back(total * static_cast<std::size_t>(size_of(v)), T(0));
+  if (ask.planes) {
+    for (const ValueId v : network.inputs) found.planes.emplace_back(total * static_cast<std::size_t>(size_of(v)), T(0));
+    found.offset.assign(total, -std::numeric_limits<double>::infinity());
+  }
   RowRunner<T> runner(c_, options_.memory, counters_);
   std::mutex gate;
   runner.each_chunk(job, [&](std::size_t from, std::size_t to) {

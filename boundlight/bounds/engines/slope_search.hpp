@@ -23,7 +23,7 @@ class SlopeSearch {
 
   // What else is asked of a search: where slopes start, which bounds suffice, what is handed back.
   struct Ask {
-    bool slopes = false, trace = false, points = false;
+    bool slopes = false, trace = false, points = false, planes = false;
     const JobSlopes<T>* start = nullptr;           // one line per row
     const std::vector<double>* enough = nullptr;   // per row
     double multiplier_rate = 0.1;
@@ -37,6 +37,8 @@ class SlopeSearch {
     std::map<ValueId, std::vector<T>> multipliers; // in the order of the job's splits
     std::map<int, Trace> trace;                    // by node: at the last step
     std::vector<std::vector<T>> points;            // per input: minimisers at the last step
+    std::vector<std::vector<T>> planes;            // per input: of the best bound's step, [rows][size]
+    std::vector<double> offset;                    // of the planes; -inf: none
   };
   // Rows as RowRunner takes them.
   Found run(const RowJob<T>& job, const Ask& ask);
@@ -64,6 +66,7 @@ class SlopeSearch {
   void add_betas(Chunk& chunk, const RowJob<T>& job) const;
   void keep(Chunk& chunk, const Ask& ask, Found& found) const;
   bool take(Chunk& chunk, const PassResult<T>& pass, const Ask& ask);
+  void take_planes(Chunk& chunk, const PassResult<T>& pass, const std::vector<std::uint8_t>& better) const;
   void search(Chunk& chunk, const RowJob<T>& job, const Ask& ask);
   void climb_betas(Chunk& chunk, const std::map<int, RowBlock<T>>& rows, const Ask& ask, int step);
   void sweep(Chunk& chunk, const PassResult<T>& pass, std::map<int, RowBlock<T>>& rows);

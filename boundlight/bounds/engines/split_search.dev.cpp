@@ -14,6 +14,10 @@ namespace {
 void check_search(const Network& network, const SplitSearch& s) {
   demand(s.regions && s.forms && s.known, "SplitSearch: regions, forms and known boxes are needed");
   check_forms(network, *s.forms, s.regions->batch);
+  demand(!s.aim || (s.aim->batch == s.regions->batch && s.aim->lower.size() == s.regions->lower.size() && s.aim->upper.size() == s.regions->upper.size()),
+         "SplitSearch: aim needs a box per region");
+  for (std::size_t i = 0; s.aim && i < s.aim->lower.size(); ++i)
+    demand(s.regions->lower[i] <= s.aim->lower[i] && s.aim->lower[i] <= s.aim->upper[i] && s.aim->upper[i] <= s.regions->upper[i], "SplitSearch: aim must lie inside the regions");
   demand(s.forms->want_lower && !s.forms->want_upper, "SplitSearch: lower bounds only");
   const auto rows = static_cast<std::size_t>(s.forms->rows), lines = static_cast<std::size_t>(s.regions->batch) * rows;
   demand(s.enough.empty() || s.enough.size() == lines, "SplitSearch: enough needs a number per line");
@@ -99,6 +103,7 @@ Result<void> EngineImpl::search_as(SplitSearch& s) {
   for (std::size_t i = 0; i < enough.size(); ++i)
     if (empty[i / rows]) enough[i] = std::numeric_limits<double>::quiet_NaN();  // nothing is wanted there
   builder.relaxations().prepare(ancestors(network, s.forms->value));
+  if (s.aim) builder.aim_at(*s.aim);
   RowJob<T> job = job_of(network, s.regions->batch, *s.forms, settings_of(s.options), device_, builder.boxes().view(s.forms->value));
   const Sorted<T> splits = sorted<T>(s);
   if (!s.splits.empty()) job.splits = &splits.by_value;
@@ -116,6 +121,7 @@ Result<void> EngineImpl::search_as(SplitSearch& s) {
   ask.slopes = true;
   ask.trace = s.want_trace;
   ask.points = s.want_points;
+  ask.planes = s.want_planes;
   ask.start = start.at.empty() ? nullptr : &start;
   ask.enough = enough.empty() ? nullptr : &enough;
   ask.multiplier_rate = s.multiplier_rate;
@@ -138,12 +144,20 @@ Result<void> EngineImpl::search_as(SplitSearch& s) {
   s.trace.clear();
   for (const auto& [node, trace] : found.trace) s.trace[network.nodes[static_cast<std::size_t>(node)].node.outputs[0]] = {floats(trace.coefficient), floats(trace.point)};
   s.points.clear();
+  s.planes.clear();
+  s.offset = std::move(found.offset);
   const auto inputs = static_cast<std::size_t>(network.input_size());
   if (!found.points.empty()) s.points.resize(s.lower.size() * inputs);
   for (std::size_t k = 0; k < found.points.size(); ++k) {
     const auto size = static_cast<std::size_t>(network.values[static_cast<std::size_t>(network.inputs[k])].size), offset = static_cast<std::size_t>(network.input_offset(k));
     for (std::size_t line = 0; line < s.lower.size(); ++line)
       for (std::size_t i = 0; i < size; ++i) s.points[line * inputs + offset + i] = static_cast<float>(found.points[k][line * size + i]);
+  }
+  if (!found.planes.empty()) s.planes.resize(s.lower.size() * inputs);
+  for (std::size_t k = 0; k < found.planes.size(); ++k) {
+    const auto size = static_cast<std::size_t>(network.values[static_cast<std::size_t>(network.inputs[k])].size), offset = static_cast<std::size_t>(network.input_offset(k));
+    for (std::size_t line = 0; line < s.lower.size(); ++line)
+      for (std::size_t i = 0; i < size; ++i) s.planes[line * inputs + offset + i] = static_cast<double>(found.planes[k][line * size + i]);
   }
   return {};
 }

@@ -28,12 +28,16 @@ struct SplitSearch {
   const Regions* regions = nullptr;
   const Forms* forms = nullptr;
   const ValueBoxes* known = nullptr;
+  // Boxes inside the regions, one per region (null: the regions): slopes and multipliers are searched for the minimum over these,
+  // and `lower` holds on them alone. Planes still hold on the regions' parts.
+  const Regions* aim = nullptr;
   BoundOptions options;               // alpha_steps: steps; alpha_rate; precision single or dual
   double multiplier_rate = 0.1;       // size of a step in beta, relative to the row's largest coefficient on the split value
   std::vector<SignSplit> splits;
   std::vector<double> enough;         // [batch][rows]: a bound above it needs no further steps; empty: none
   bool want_trace = false;
   bool want_points = false;
+  bool want_planes = false;
 
   // In and out. Lines are [batch][rows]. slopes: by the output value of a node with free slopes, [lines][size]; missing: the
   // relaxation's own. multipliers: [splits][rows]; empty: 0. On return: those of the best bound.
@@ -51,6 +55,8 @@ struct SplitSearch {
   };
   std::map<ValueId, Trace> trace;
   std::vector<float> points;          // the minimisers on the inputs, [lines][input size]
+  // plane . x + offset <= form on the part, of the step with the best bound: [lines][input size], [lines] (-inf: none).
+  std::vector<double> planes, offset;
 };
 
 }  // namespace boundlight
