@@ -19,6 +19,7 @@ struct SharedCase {
   std::shared_ptr<const Network> network;
   std::unique_ptr<Engine> engine;
   EvaQuestion question;
+  std::vector<double> exact_x;  // the image in double, where `question.x` has the nearest float32 numbers
 };
 
 // Model by file stem; images in channel-first order, [0, 1], normalised per channel when mean is given.
@@ -47,6 +48,7 @@ inline SharedCase shared_case(const std::string& model, const std::string& image
       if (!mean.empty()) ball.mean.push_back(mean[static_cast<std::size_t>(ch)]), ball.deviation.push_back(deviation[static_cast<std::size_t>(ch)]);
       c.question.cell.push_back(cells.label[static_cast<std::size_t>(p)]);
     }
+  for (std::size_t i = 0; i < ball.pixel.size(); ++i) c.exact_x.push_back(mean.empty() ? ball.pixel[i] : (ball.pixel[i] - ball.mean[i]) / ball.deviation[i]);
   auto region = pixel_region(ball);
   REQUIRE(region.ok());
   c.question.x = region->x;
