@@ -105,6 +105,34 @@ Result<Cells> segment_cells(const std::vector<std::int64_t>& label, std::int64_t
   return c;
 }
 
+Result<Cells> mask_cells(const std::vector<std::int64_t>& mask, std::int64_t count, std::int64_t height, std::int64_t width) {
+  BL_CHECK(check_size(height, width));
+  const std::int64_t pixels = height * width;
+  if (count < 1 || count > 65536 || static_cast<std::int64_t>(mask.size()) != count * pixels)
+    return bad("the masks have " + std::to_string(mask.size()) + " numbers, " + std::to_string(count) + " masks of " + std::to_string(height) + "x" + std::to_string(width) + " pixels need " +
+               std::to_string(count * pixels));
+  Cells c = empty(height, width);
+  c.count = count;
+  std::fill(c.label.begin(), c.label.end(), -1);
+  for (std::int64_t m = 0; m < count; ++m) {
+    bool covers = false;
+    for (std::int64_t p = 0; p < pixels; ++p) {
+      if (mask[static_cast<std::size_t>(m * pixels + p)] == 0) continue;
+      auto& label = c.label[static_cast<std::size_t>(p)];
+      if (label >= 0)
+        return bad("masks " + std::to_string(label) + " and " + std::to_string(m) + " overlap at row " + std::to_string(p / width) + ", column " + std::to_string(p % width) +
+                   "; every pixel belongs to one cell");
+      label = static_cast<std::int32_t>(m);
+      covers = true;
+    }
+    if (!covers) return bad("mask " + std::to_string(m) + " covers nothing; leave it out");
+  }
+  for (std::int64_t p = 0; p < pixels; ++p)
+    if (c.label[static_cast<std::size_t>(p)] < 0)
+      return bad("row " + std::to_string(p / width) + ", column " + std::to_string(p % width) + " lies in no mask; every pixel belongs to one cell, add a mask for the rest");
+  return c;
+}
+
 Result<Cells> slic_cells(const std::vector<double>& pixel, std::int64_t height, std::int64_t width, std::int64_t channels, std::int64_t count,
                          double compactness, int iterations) {
   BL_CHECK(check_size(height, width));

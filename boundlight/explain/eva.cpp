@@ -93,6 +93,7 @@ Result<EvaMap> eva(Engine& engine, const EvaQuestion& question, const EvaOptions
     BL_CHECK(eva_parts::split(engine, question, rivals, options, watch, map));
     watch.lap("split");
   }
+  map.complete = map.complete && !options.bounds.stop.stop_requested();
   summarise(map, options.estimate, options.tau);
   watch.lap("compare");
   return map;

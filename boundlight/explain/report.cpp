@@ -101,20 +101,31 @@ std::string html_of(const EvaMap& map, const Cells& cells, const ReportInput& in
 std::vector<std::string> in_words(const EvaMap& m, const ReportInput& input) {
   std::vector<std::string> words;
   const std::string name = name_of_class(input, m.label);
-  if (m.verified_base < 0) words.push_back("Proven: no image in the region changes the decision for class " + name + " (verified overlap " + short_number(m.verified_base) + ").");
+  const auto predicted = std::max_element(m.logits.begin(), m.logits.end()) - m.logits.begin();
+  if (!m.logits.empty() && predicted != m.label)
+    words.push_back("The image itself is not classified as " + name + " but as " + name_of_class(input, predicted) + ": the overlap is above 0 before anything is changed.");
+  if (!m.certified) words.push_back("NOT VERIFIED: the overlaps rest on samples at a layer inside the network; the map is an estimate, and no interval or order is proven.");
+  else if (m.verified_base < 0) words.push_back("Proven: no image in the region changes the decision for class " + name + " (verified overlap " + short_number(m.verified_base) + ").");
   else if (m.attained_base > 0) words.push_back("The decision for class " + name + " can be changed inside the region: an image with overlap " + short_number(m.attained_base) + " was found.");
   else words.push_back("Open: no image that changes the decision for class " + name + " was found in the region, and none was excluded (overlap between " +
                        short_number(m.attained_base) + " and " + short_number(m.verified_base) + ").");
   const std::int64_t pairs = m.ordered + m.equal + m.undecided;
-  if (m.vacuous) {
+  if (!m.certified) {
+    words.push_back("Nothing about pairs of cells is certified.");
+  } else if (m.vacuous) {
     words.push_back("VACUOUS: the certified intervals are so wide that no two cells are ordered by proof; the map below is only an estimate. A smaller --eps or a larger --budget helps.");
   } else if (pairs > 0) {
     words.push_back("Certified: of " + std::to_string(pairs) + " pairs of cells, " + std::to_string(m.ordered) + " are ordered by proof, " + std::to_string(m.equal) +
                     " are equal within " + short_number(m.tau) + " by proof, " + std::to_string(m.undecided) + " are undecided. " + std::to_string(m.irrelevant) +
                     " of " + std::to_string(m.cells) + " cells are proven irrelevant (at most " + short_number(m.tau) + ").");
   }
+  for (const auto& at : m.moments) {
+    const double all = static_cast<double>(std::max<std::int64_t>(1, at.ordered + at.equal + at.undecided)) / 100;
+    words.push_back("After " + short_number(at.seconds) + " s: " + short_number(static_cast<double>(at.ordered) / all) + " % of the pairs ordered, " + short_number(static_cast<double>(at.equal) / all) +
+                    " % equal, " + short_number(static_cast<double>(at.undecided) / all) + " % undecided; overlap of the region at most " + short_number(at.verified_base) + ".");
+  }
   words.push_back("Importance of a cell: how much lower the largest overlap (best rival minus class, over all images of the region) becomes when the cell is held at the image's own values. "
-                  "The interval of every cell contains that number, in exact arithmetic; the drawn estimate inside it is not certified.");
+                  + std::string(m.certified ? "The interval of every cell contains that number, in exact arithmetic; the drawn estimate inside it is not certified." : "The drawn numbers are estimates."));
   if (!m.complete) words.push_back("Stopped early: everything stated holds, but could be tighter.");
   return words;
 }
@@ -129,12 +140,20 @@ std::string report_json(const EvaMap& m, const Cells& cells, const ReportInput& 
   for (const auto& [name, value] : input.settings) j["settings"][name] = value;
   j["class"] = m.label;
   j["logits"] = list(m.logits);
-  j["verdict"] = m.verified_base < 0 ? "verified" : m.attained_base > 0 ? "falsified" : "unknown";
+  j["verdict"] = !m.certified ? "not verified" : m.verified_base < 0 ? "verified" : m.attained_base > 0 ? "falsified" : "unknown";
   j["overlap"] = {{"attained", m.attained_base == m.attained_base ? Json(safe(m.attained_base)) : Json("nan")}, {"verified", safe(m.verified_base)}};
   j["cells"] = {{"count", m.cells}, {"rows", cells.rows}, {"cols", cells.cols}, {"estimate", list(m.estimate)}, {"lower", list(m.lower, printable_down)},
                 {"upper", list(m.upper, printable_up)}, {"score", list(m.score)}, {"verified_overlap", list(m.verified, printable_up)}, {"attained_overlap", list(m.attained, printable_down)}};
   j["pairs"] = {{"ordered", m.ordered}, {"equal", m.equal}, {"undecided", m.undecided}, {"tau", safe(m.tau)}};
   j["irrelevant"] = m.irrelevant;
+  j["certified"] = m.certified;
+  j["charges"] = {{"base", safe(m.charge_base)}, {"cells", list(m.charge)}};
+  if (!m.moments.empty()) {
+    Json moments = Json::array();
+    for (const auto& at : m.moments) moments.push_back({{"seconds", at.seconds}, {"ordered", at.ordered}, {"equal", at.equal}, {"undecided", at.undecided}, {"verified_overlap", safe(at.verified_base)}});
+    j["moments"] = moments;
+  }
+  j["parts"] = m.parts;
   j["vacuous"] = m.vacuous;
   j["complete"] = m.complete;
   j["evaluations"] = m.evaluations;

@@ -2,13 +2,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <map>
 
-#include "boundlight/apps/cli/inputs.hpp"
+#include "boundlight/apps/cli/images.hpp"
 #include "boundlight/explain/picture.hpp"
-#include "boundlight/explain/report.hpp"
+#include "boundlight/explain/summary.hpp"
 
 namespace boundlight::cli {
 namespace {
@@ -16,15 +17,26 @@ namespace {
 struct Options {
   InputArguments input;
   RegionArguments region;
-  std::string cells = "12x12", segments, tier = "refined", overlap = "margin", estimate = "attained", method = "crown", half, out, json, device = "cpu";
-  std::int64_t label = -1, target = -1;
-  double tau = 0, timeout = 0;
+  std::string cells = "12x12", segments, tier = "auto", overlap = "margin", estimate, method = "crown", half, out, json, device = "cpu", hybrid;
+  std::int64_t label = -1, target = -1, samples = 256;
+  double tau = 0, timeout = 0, budget = 0;
   std::uint64_t seed = 1;
 };
 
 const std::map<std::string, EvaTier> kTiers = {{"shared", EvaTier::shared}, {"refined", EvaTier::refined}, {"full", EvaTier::full}, {"alpha", EvaTier::alpha}};
 const std::map<std::string, Estimate> kEstimates = {{"attained", Estimate::attained}, {"verified", Estimate::verified}, {"midpoint", Estimate::midpoint}};
 const std::map<std::string, Method> kMethods = {{"interval", Method::interval}, {"forward", Method::forward}, {"crown", Method::crown}, {"combined", Method::combined}, {"alpha", Method::alpha}};
+
+template <class T>
+std::string name_of(T value) {
+  const auto find = [&](const auto& names) {
+    for (const auto& [name, v] : names)
+      if (v == value) return name;
+    return std::string();
+  };
+  if constexpr (std::is_same_v<T, EvaTier>) return find(kTiers);
+  else return find(kEstimates);
+}
 
 Error bad(const std::string& option, const std::string& what) { return {ErrorKind::bad_input, "option --" + option, what}; }
 
@@ -33,6 +45,8 @@ Result<Cells> cells_of(const Options& o, const PreparedInput& sample, const std:
   const auto& form = sample.map.form;
   if (!o.segments.empty()) {
     BL_TRY(labels, load_array(o.segments));
+    const Shape& shape = labels.shape();
+    if (shape.size() == 3 && shape[1] == form.height && shape[2] == form.width) return mask_cells(labels.to_int64s(), shape[0], form.height, form.width);
     return segment_cells(labels.to_int64s(), form.height, form.width);
   }
   if (o.cells == "pixels") return pixel_cells(form.height, form.width);
@@ -49,6 +63,11 @@ Result<EvaQuestion> question_of(const Options& o, const PreparedInput& sample, c
   if (o.region.norm != "linf") return bad("norm", "explain takes linf balls; " + o.region.norm + " balls are for the command bounds");
   BL_TRY(ball, ball_of(sample, o.region, eps));
   BL_TRY(region, pixel_region(ball));
+  for (std::size_t i = 0; i < ball.pixel.size() && ball.clip; ++i)
+    if (!(ball.clip->first <= ball.pixel[i] && ball.pixel[i] <= ball.clip->second))
+      return Error{ErrorKind::bad_input, "region", "the image leaves the clipping range (element " + std::to_string(i) + " is " + std::to_string(ball.pixel[i]) + ", the range " +
+                                                       std::to_string(ball.clip->first) + " to " + std::to_string(ball.clip->second) +
+                                                       "), so cells cannot be reset to it; widen --clip, or --clip none"};
   EvaQuestion q;
   q.x = region.x;
   q.lower = region.lower;
@@ -67,17 +86,20 @@ Result<EvaQuestion> question_of(const Options& o, const PreparedInput& sample, c
   return q;
 }
 
-ReportInput report_input(const Options& o, const Network& network, const PreparedInput& sample, const LoadedInputs& inputs, const std::string& eps) {
+ReportInput report_input(const Options& o, const EvaOptions& used, const Network& network, const NamedImage& image, const std::vector<std::string>& labels, const std::string& eps) {
+  const PreparedInput& sample = image.input;
   ReportInput r;
   r.model = network.source;
   r.sha256 = network.sha256;
-  r.input = o.input.inputs[0];
+  r.input = image.name;
   r.version = BOUNDLIGHT_VERSION;
   r.device = o.device;
-  r.labels = inputs.labels;
+  r.labels = labels;
   r.settings = {{"eps", eps}, {"norm", "linf"}, {"clip", o.region.clip.empty() ? "natural range" : o.region.clip}, {"cells", o.segments.empty() ? o.cells : o.segments},
-                {"tier", o.tier}, {"overlap", o.overlap}, {"method", o.method}, {"estimate", o.estimate}, {"half", o.half.empty() ? "both" : o.half},
-                {"seed", std::to_string(o.seed)}, {"semantics", "real"}};
+                {"tier", name_of(used.tier)}, {"overlap", o.overlap}, {"method", o.method}, {"estimate", name_of(used.estimate)}, {"half", o.half.empty() ? "both" : o.half},
+                {"class", o.label < 0 ? "predicted" : std::to_string(o.label)}, {"rivals", o.target < 0 ? "all" : std::to_string(o.target)}, {"seed", std::to_string(o.seed)},
+                {"budget", o.budget > 0 ? std::to_string(o.budget) + " s" : "none"}, {"parts", std::to_string(used.most_parts)}, {"semantics", "real"}};
+  if (!o.hybrid.empty()) r.settings.emplace_back("hybrid (not verified)", o.hybrid + ", " + std::to_string(o.samples) + " samples");
   for (const auto& line : sample.applied) r.settings.emplace_back("input", line);
   const auto& form = sample.map.form;
   const auto order = in_image_order(form, sample.pixels);
@@ -132,8 +154,61 @@ Result<double> certified_radius(Engine& engine, const Options& o, const Prepared
   return low;
 }
 
-Result<int> explain_one(const Options& o, Engine& engine, const LoadedInputs& inputs, std::size_t index, StopToken stop, const Output& output, Json& all) {
-  const PreparedInput& sample = inputs.samples[index];
+// Searched slopes and parts on networks where they cost a fraction of a second; else the tier that costs a few passes.
+void choose_tier(const Options& o, const Network& network, EvaOptions& options) {
+  constexpr std::int64_t kSmall = 4096, kFewParts = 256;
+  if (o.tier != "auto") {
+    options.tier = kTiers.at(o.tier);
+    if (options.tier == EvaTier::alpha && o.budget <= 0) options.most_parts = kFewParts;
+    return;
+  }
+  std::int64_t neurons = 0;
+  for (const auto& v : network.values)
+    if (!v.constant) neurons += v.size;
+  const bool search = options.bounds.method == Method::crown || options.bounds.method == Method::alpha;
+  options.tier = search && options.overlap == Overlap::margin && (neurons <= kSmall || o.budget > 0) ? EvaTier::alpha : EvaTier::refined;
+  if (options.tier == EvaTier::alpha && o.budget <= 0) options.most_parts = kFewParts;
+}
+
+Result<EvaOptions> eva_options(const Options& o, const Network& network, const StopToken& stop, const Output& output) {
+  EvaOptions options;
+  options.overlap = o.overlap == "separate" ? Overlap::separate : Overlap::margin;
+  options.estimate = kEstimates.at(!o.estimate.empty() ? o.estimate : o.hybrid.empty() ? "attained" : "verified");
+  options.bounds.method = kMethods.at(o.method);
+  options.bounds.stop = o.timeout > 0 ? stop.with_deadline(o.timeout) : stop;
+  options.tau = o.tau;
+  options.seed = o.seed;
+  options.budget = o.budget;
+  options.samples = o.samples;
+  choose_tier(o, network, options);
+  if (!o.hybrid.empty()) {
+    BL_TRY(value, find_value(network, o.hybrid, false));
+    options.hybrid = value;
+    options.most_parts = 0, options.budget = 0;
+  }
+  if (output.text() && isatty(STDERR_FILENO))
+    options.bounds.progress = [](std::string_view what, double done, double total) {
+      std::fprintf(stderr, "\r%.*s %3.0f %%\033[K%s", static_cast<int>(what.size()), what.data(), total > 0 ? 100 * std::min(1.0, done / total) : 0.0, total > 0 && done >= total ? "\n" : "");
+    };
+  return options;
+}
+
+// Numbers that no option check of the parser catches (NaN passes them all).
+Result<void> check_numbers(const Options& o) {
+  for (const auto& [name, value] : {std::pair<const char*, double>{"tau", o.tau}, {"timeout", o.timeout}, {"budget", o.budget}})
+    if (!(value >= 0) || std::isinf(value)) return bad(name, "must be a finite number that is not negative");
+  if (o.samples < 1) return bad("samples", "at least one sample per region is needed");
+  return {};
+}
+
+struct Explained {
+  EvaMap map;
+  Cells cells;
+  ReportInput input;
+};
+
+Result<Explained> explain_one(const Options& o, Engine& engine, const NamedImage& image, const std::vector<std::string>& labels, const EvaOptions& options, const Output& output) {
+  const PreparedInput& sample = image.input;
   const auto order = in_image_order(sample.map.form, sample.pixels);
   BL_TRY(cells, cells_of(o, sample, order));
   double eps = 0;
@@ -152,45 +227,68 @@ Result<int> explain_one(const Options& o, Engine& engine, const LoadedInputs& in
     if (eps == 0) return bad("eps", "a radius of 0 leaves nothing to explain; give a positive one");
   }
   BL_TRY(question, question_of(o, sample, cells, eps));
-  EvaOptions options;
-  options.tier = kTiers.at(o.tier);
-  options.overlap = o.overlap == "separate" ? Overlap::separate : Overlap::margin;
-  options.estimate = kEstimates.at(o.estimate);
-  options.bounds.method = kMethods.at(o.method);
-  options.bounds.stop = o.timeout > 0 ? stop.with_deadline(o.timeout) : stop;
-  options.tau = o.tau;
-  options.seed = o.seed;
   BL_TRY(map, eva(engine, question, options));
-  const ReportInput input = report_input(o, engine.network(), sample, inputs, eps_text);
-  if (output.text()) {
-    for (const auto& line : in_words(map, input)) std::printf("%s\n", line.c_str());
-    print_map(cells, map.estimate);
-    for (const auto& note : map.notes) std::printf("note: %s\n", note.c_str());
-  }
-  if (!o.out.empty()) {
-    const std::filesystem::path folder = inputs.samples.size() > 1 ? std::filesystem::path(o.out) / std::to_string(index) : std::filesystem::path(o.out);
-    BL_CHECK(write_report(folder, map, cells, input));
-    output.say("written     " + (folder / "report.html").string());
-  }
-  if (!output.text() || !o.json.empty()) all.push_back(Json::parse(report_json(map, cells, input)));
-  return map.complete ? kDone : stop.cancelled() ? kInterrupted : kDone;
+  return Explained{std::move(map), std::move(cells), report_input(o, options, engine.network(), image, labels, eps_text)};
+}
+
+void print(const Explained& e) {
+  for (const auto& line : in_words(e.map, e.input)) std::printf("%s\n", line.c_str());
+  print_map(e.cells, e.map.estimate);
+  for (const auto& note : e.map.notes) std::printf("note: %s\n", note.c_str());
+}
+
+// Before any work: a folder that cannot be written is found out at once.
+Result<void> make_folder(const std::string& out) {
+  if (out.empty()) return {};
+  std::error_code error;
+  std::filesystem::create_directories(out, error);
+  if (error || !std::filesystem::is_directory(out))
+    return Error{ErrorKind::io, "option --out", "cannot make the folder " + out + ": " + (error ? error.message() : std::string("a file of that name exists"))};
+  if (access(out.c_str(), W_OK) != 0) return Error{ErrorKind::io, "option --out", "the folder " + out + " cannot be written"};
+  return {};
 }
 
 Result<int> run(const Options& o, StopToken stop) {
   const Output output(o.json);
+  BL_CHECK(check_numbers(o));
+  BL_CHECK(make_folder(o.out));
   BL_TRY(network, load_network(o.input.model, output));
-  if (network->inputs.size() != 1) return Error{ErrorKind::unsupported, network->source, "explain needs a model with one input, this one has " + std::to_string(network->inputs.size())};
-  BL_TRY(inputs, load_all_inputs(*network, o.input, output));
+  BL_TRY(images, load_images(*network, o.input, output));
+  BL_TRY(input_settings, input_options(o.input));
   BL_TRY(engine, make_engine(network, o.device));
+  BL_TRY(options, eva_options(o, *network, stop, output));
+  const bool several = images.size() > 1;
   Json all = Json::array();
-  int code = kDone;
-  for (std::size_t i = 0; i < inputs.samples.size() && code == kDone; ++i) {
-    if (inputs.samples.size() > 1) output.say("image       " + std::to_string(i));
-    BL_TRY(one, explain_one(o, *engine, inputs, i, stop, output, all));
-    code = one;
+  std::vector<SummaryLine> lines;
+  bool complete = true;
+  const auto seconds = [start = std::chrono::steady_clock::now()] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
+  for (const NamedImage& image : images) {
+    if (several && options.bounds.stop.stop_requested()) {
+      complete = false;
+      break;
+    }
+    const double before = seconds();
+    BL_TRY(found, explain_one(o, *engine, image, input_settings.labels, options, output));
+    if (several) output.say("image       " + image.name);
+    if (output.text()) print(found);
+    const std::filesystem::path folder = several ? std::filesystem::path(o.out) / image.folder : std::filesystem::path(o.out);
+    if (!o.out.empty()) {
+      BL_CHECK(write_report(folder, found.map, found.cells, found.input));
+      output.say("written     " + (folder / "report.html").string());
+    }
+    if (!o.json.empty()) all.push_back(Json::parse(report_json(found.map, found.cells, found.input)));
+    lines.push_back(summary_line(found.map, found.input, image.folder, seconds() - before));
+    complete = complete && found.map.complete;
   }
-  BL_CHECK(output.finish(all.size() == 1 ? all[0] : all));
-  return code;
+  const auto left = static_cast<std::int64_t>(images.size() - lines.size());
+  if (several) {
+    char text[96];
+    std::snprintf(text, sizeof text, "images      %zu maps in %.2f s, %.2f per second", lines.size(), seconds(), static_cast<double>(lines.size()) / seconds());
+    output.say(text);
+    if (!o.out.empty()) BL_CHECK(write_summary(o.out, lines, seconds(), left));
+  }
+  BL_CHECK(output.finish(several ? all : all.empty() ? Json() : all[0]));
+  return complete ? kDone : stop.cancelled() ? kInterrupted : kTimeout;
 }
 
 }  // namespace
@@ -201,17 +299,20 @@ void add_explain(CLI::App& app, Session& session) {
   add_input_options(*command, o->input, true);
   add_region_options(*command, o->region);
   command->add_option("--cells", o->cells, "pixels, ROWSxCOLS or slic:COUNT")->capture_default_str()->group("Map");
-  command->add_option("--segments", o->segments, "Label array: equal numbers, one cell")->type_name("FILE")->group("Map");
+  command->add_option("--segments", o->segments, "Label array: equal numbers, one cell; or masks, COUNTxHEIGHTxWIDTH")->type_name("FILE")->group("Map");
   command->add_option("--class", o->label, "Class to explain (default: the predicted one)")->check(CLI::NonNegativeNumber)->group("Map");
   command->add_option("--target", o->target, "Only this rival class")->check(CLI::NonNegativeNumber)->group("Map");
   command->add_option("--half", o->half, "plus: only brighter pixels, minus: only darker ones")->check(CLI::IsMember({"plus", "minus"}))->group("Map");
-  command->add_option("--tier", o->tier, "shared, refined, full or alpha")->check(CLI::IsMember({"shared", "refined", "full", "alpha"}))->capture_default_str()->group("Map");
+  command->add_option("--tier", o->tier, "auto, shared, refined, full or alpha (auto: alpha for small networks or with a budget, else refined)")->check(CLI::IsMember({"auto", "shared", "refined", "full", "alpha"}))->capture_default_str()->group("Map");
   command->add_option("--method", o->method, "Bound method: interval, forward, crown, combined or alpha")->check(CLI::IsMember({"interval", "forward", "crown", "combined", "alpha"}))->capture_default_str()->group("Map");
   command->add_option("--overlap", o->overlap, "margin, or separate as in the paper")->check(CLI::IsMember({"margin", "separate"}))->capture_default_str()->group("Map");
-  command->add_option("--estimate", o->estimate, "What is drawn: attained, verified or midpoint")->check(CLI::IsMember({"attained", "verified", "midpoint"}))->capture_default_str()->group("Map");
-  command->add_option("--tau", o->tau, "Cells and pairs within tau count as equal (default: 1 % of the largest upper end)")->check(CLI::NonNegativeNumber)->group("Map");
+  command->add_option("--estimate", o->estimate, "What is drawn: attained (default), verified or midpoint")->check(CLI::IsMember({"attained", "verified", "midpoint"}))->group("Map");
+  command->add_option("--tau", o->tau, "Cells and pairs within tau count as equal (default: 1 % of the largest upper end)")->group("Map");
+  command->add_option("--budget", o->budget, "Seconds for tighter intervals: the region is split into parts that serve every cell")->group("Map");
+  command->add_option("--hybrid", o->hybrid, "For networks too large to bound: boxes of this value come from samples; NOT verified")->type_name("VALUE")->group("Map");
+  command->add_option("--samples", o->samples, "Samples per region of --hybrid")->capture_default_str()->group("Map");
   command->add_option("--seed", o->seed, "Seed of the attack")->capture_default_str();
-  command->add_option("--timeout", o->timeout, "Seconds; the best sound map so far is written");
+  command->add_option("--timeout", o->timeout, "Seconds; the best sound map so far is written, exit code 12");
   command->add_option("--device", o->device, "cpu, cuda or emulated")->capture_default_str();
   command->add_option("--out", o->out, "Folder for map.png, overlay.png, interval.png, map.npz, report.json, report.html")->type_name("DIR");
   add_json_option(*command, o->json);
