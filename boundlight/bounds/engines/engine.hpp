@@ -78,8 +78,8 @@ class Engine {
   virtual Result<std::vector<std::vector<double>>> evaluate(const std::vector<double>& inputs, std::int64_t batch,
                                                             const std::vector<ValueId>& wanted, Precision precision) = 0;
 
-  // Gradient of sum_j weight[b][j] value[b][j] in the inputs ([batch][input size]), or in the value `wrt`. The weights may
-  // depend on the values: weight_of gets both arrays, [batch][size], weights zeroed. The values come back too.
+  // Gradient of sum_j weight[b][j] value[b][j] in the inputs ([batch][input size]), or in the value `wrt` (a constant's is summed over the
+  // batch). The weights may depend on the values: weight_of gets both arrays, [batch][size], weights zeroed. The values come back too.
   struct Gradient { std::vector<double> values, inputs; };
   using WeightOf = std::function<void(const std::vector<double>& values, std::vector<double>& weight)>;
   virtual Result<Gradient> gradient(const std::vector<double>& inputs, std::int64_t batch, ValueId value, const WeightOf& weight_of,

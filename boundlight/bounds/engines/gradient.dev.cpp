@@ -22,11 +22,16 @@ class Gradients {
   T* reach(ValueId id) {
     auto& g = at_[static_cast<std::size_t>(id)];
     if (!g) {
-      const std::int64_t n = batch_ * network_.values[static_cast<std::size_t>(id)].size;
+      const std::int64_t n = size(id);
       g = d_.buffer<T>(n);
       d_.fill(g.data(), T(0), n);
     }
     return g.data();
+  }
+  // A constant's gradient is summed over the batch.
+  std::int64_t size(ValueId id) const {
+    const NetworkValue& v = network_.values[static_cast<std::size_t>(id)];
+    return v.constant ? v.size : batch_ * v.size;
   }
   void release(ValueId id) { at_[static_cast<std::size_t>(id)] = Buffer<T>(); }
   const Buffer<T>& buffer(ValueId id) const { return at_[static_cast<std::size_t>(id)]; }
@@ -56,7 +61,7 @@ void sweep(const Model<T>& m, const ValueArrays<T>& values, Gradients<T>& grad, 
     for (const ValueId id : node.inputs) {
       const bool variable = id != kAbsent && !network.values[static_cast<std::size_t>(id)].constant;
       in.push_back(variable ? values.at[static_cast<std::size_t>(id)].data() : nullptr);
-      grad_in.push_back(variable ? grad.reach(id) : nullptr);
+      grad_in.push_back(variable || (id == wrt && id != kAbsent) ? grad.reach(id) : nullptr);
     }
     m.kernel(i).vjp(m.device(), in.data(), out.data(), grad_out.data(), grad_in.data(), values.batch);
     for (const ValueId id : node.outputs)
@@ -81,7 +86,7 @@ Result<Engine::Gradient> EngineImpl::gradient_as(const std::vector<double>& inpu
   device_.upload(grad.reach(value), seed.data(), n);
   sweep(*m, values, grad, last, wrt);
   if (wrt != kAbsent) {
-    result.inputs.assign(static_cast<std::size_t>(batch * network_->values[static_cast<std::size_t>(wrt)].size), 0.0);
+    result.inputs.assign(static_cast<std::size_t>(grad.size(wrt)), 0.0);
     if (grad.found(wrt)) result.inputs = to_host(device_, grad.buffer(wrt), static_cast<std::int64_t>(result.inputs.size()));
     return result;
   }
