@@ -19,7 +19,7 @@ class CaseGraph {
     for (std::size_t k = 0; k < c_.inputs.size(); ++k) node.inputs.push_back(input(k));
     // A product of one value with itself.
     if (c_.op == "Mul" && node.inputs.size() == 1) node.inputs.push_back(node.inputs[0]);
-    for (std::size_t s = 0; s < c_.outputs; ++s) node.outputs.push_back(value("y" + std::to_string(s)));
+    for (std::size_t s = 0; s < c_.outputs; ++s) node.outputs.push_back(value(numbered("y", s)));
     g_.nodes.push_back(node);
     g_.outputs = node.outputs;
     if (!c_.added) return std::move(g_);
@@ -52,7 +52,7 @@ class CaseGraph {
   ValueId input(std::size_t k) {
     const LawInput& in = c_.inputs[k];
     if (in.absent) return kAbsent;
-    const ValueId id = value(law_input_name(k));
+    const ValueId id = value(numbered("x", k));
     Value& v = g_.values.back();
     v.type = in.type == DataType::float32 && !((c_.op == "Resize" || c_.op == "Upsample") && k > 0) ? floats_ : in.type;  // scales are float32 in every model
     v.shape = in.shape;

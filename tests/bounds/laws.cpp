@@ -402,17 +402,17 @@ class Laws : private LawBoxes {
     const auto y = values_of(engine, points, Precision::dual);
     const double at = weighted(w, y[0]);
     for (std::size_t i = 0; i < n_; ++i)
-      if (!elements_[i].truth) compare_slope("difference", law_input_name(i), g[i], weighted(w, y[2 * i + 1]), at, weighted(w, y[2 * i + 2]), std::fabs(at));
+      if (!elements_[i].truth) compare_slope("difference", numbered("x", i), g[i], weighted(w, y[2 * i + 1]), at, weighted(w, y[2 * i + 2]), std::fabs(at));
   }
   void weight_differences(Engine& engine, const Point& x, const std::vector<double>& w) {
     const double at = weighted(w, values_of(engine, {x}, Precision::dual)[0]);
     for (std::size_t k = 0; k < run_.c.inputs.size(); ++k) {
       const LawInput& in = run_.c.inputs[k];
-      const auto id = engine.network().find(law_input_name(k));
+      const auto id = engine.network().find(numbered("x", k));
       if (!in.constant || in.absent || in.type != DataType::float32 || !id) continue;
       const auto g = gradient_of(engine, x, w, *id);
       const auto count = static_cast<std::size_t>(element_count(in.shape).value_or(0));
-      if (g.size() != count) return fail("weights", law_input_name(k), "the gradient has " + std::to_string(g.size()) + " numbers for " + std::to_string(count));
+      if (g.size() != count) return fail("weights", numbered("x", k), "the gradient has " + std::to_string(g.size()) + " numbers for " + std::to_string(count));
       for (std::size_t i = 0; i < std::min<std::size_t>(count, 9); ++i) {
         double moved[2] = {at, at};
         for (int side = 0; side < 2; ++side) {
@@ -421,7 +421,7 @@ class Laws : private LawBoxes {
           if (!other.ok()) return found_.violations.push_back("law=weights : " + other.error().text());
           moved[side] = weighted(w, values_of(**other, {x}, Precision::dual)[0]);
         }
-        compare_slope("weights", law_input_name(k) + "[" + std::to_string(i) + "]", g[i], moved[0], at, moved[1], std::fabs(at));
+        compare_slope("weights", numbered("x", k) + numbered(" element ", i), g[i], moved[0], at, moved[1], std::fabs(at));
       }
     }
   }

@@ -32,8 +32,8 @@ inline LawInput integers(std::vector<double> values) {
   const auto n = static_cast<std::int64_t>(values.size());
   return constants({n}, std::move(values), DataType::int64);
 }
-inline std::string law_input_name(std::size_t k) {
-  std::string name = "x";
+inline std::string numbered(const char* prefix, std::size_t k) {
+  std::string name = prefix;
   name += std::to_string(k);
   return name;
 }
