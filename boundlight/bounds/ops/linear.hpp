@@ -71,9 +71,13 @@ class LinearKernel : public Kernel<T> {
 
   const std::vector<std::int64_t>& in_sizes() const { return in_sizes_; }
   const std::vector<std::int64_t>& out_sizes() const { return out_sizes_; }
+  // Per output slot sum_i |W_oi|, rounded up: |W| m <= row_sizes max m for every box. Made once.
+  const std::vector<Buffer<T>>& row_sizes(Device& d) const;
 
  private:
   std::vector<std::int64_t> in_sizes_, out_sizes_;
+  mutable std::vector<Buffer<T>> row_sizes_;
+  mutable std::once_flag row_sizes_made_;
 };
 
 // m = max(|l|, |u|) per input; NaN and infinite ends give infinity.
@@ -101,6 +105,11 @@ std::vector<T*> pointers(const std::vector<Buffer<T>>& buffers) {
 }
 
 template <class T>
+void round_up_sizes(Device& d, T* x, std::int64_t n, double grow, double tiny) {
+  d.map(n, [=] BL_HD(std::int64_t i) { x[i] = round_up_to<T>((static_cast<double>(x[i]) * grow + tiny) * (1 + 1e-14)); });
+}
+
+template <class T>
 void LinearKernel<T>::vjp(Device& d, const T* const* in, const T* const* /*out*/, const T* const* grad_out, T* const* grad_in, std::int64_t batch) const {
   for (std::size_t slot = 0; slot < out_sizes_.size(); ++slot) {
     if (!grad_out[slot]) continue;
@@ -117,6 +126,24 @@ void LinearKernel<T>::vjp(Device& d, const T* const* in, const T* const* /*out*/
     }
   }
   weight_vjp(d, in, grad_out, grad_in, batch);
+}
+
+template <class T>
+const std::vector<Buffer<T>>& LinearKernel<T>::row_sizes(Device& d) const {
+  std::call_once(row_sizes_made_, [&] {
+    std::vector<Buffer<T>> ones(in_sizes_.size());
+    for (std::size_t k = 0; k < ones.size(); ++k) {
+      if (in_sizes_[k] == 0) continue;
+      ones[k] = d.template buffer<T>(in_sizes_[k]);
+      d.fill(ones[k].data(), T(1), in_sizes_[k]);
+    }
+    for (const std::int64_t n : out_sizes_) row_sizes_.push_back(d.template buffer<T>(n));
+    const auto in = pointers(ones), out = pointers(row_sizes_);
+    apply(d, LinearMode::absolute, in.data(), out.data(), 1);
+    const double grow = inflation<T>(terms_ahead() + 1), tiny = static_cast<double>(smallest_normal<T>) * static_cast<double>(terms_ahead() + 1);
+    for (std::size_t s = 0; s < out.size(); ++s) round_up_sizes(d, out[s], out_sizes_[s], grow, tiny);
+  });
+  return row_sizes_;
 }
 
 template <class T>

@@ -18,11 +18,38 @@ void turn_into_cost(Device& d, T* cost, std::int64_t n, std::int64_t size, const
   });
 }
 
+template <class T>
+void scale_row_sizes(Device& d, const T* sizes, std::int64_t n, const double* factor, std::int64_t batch, T* to) {
+  d.map_rows(batch, n, [=] BL_HD(std::int64_t b, std::int64_t i) { to[b * n + i] = round_up_to<T>(static_cast<double>(sizes[i]) * factor[b] * (1 + 1e-14)); });
+}
+
 // sum_j |x_j| per box, times `share`, added to `out`.
 template <class T>
 void add_sizes(Device& d, const T* x, std::int64_t batch, std::int64_t size, double share, double* out) {
   double* const sums[1] = {out};
   d.template sum_rows<1>(batch, size, [=] BL_HD(std::int64_t b, std::int64_t j, Sums sum) { sum.add(0, share * fabs(static_cast<double>(x[b * size + j]))); }, sums);
+}
+
+// v = (|W| 1) max m per box; false: a box is not finite.
+template <class T>
+bool by_row_sizes(Device& d, const LinearKernel<T>& kernel, const std::vector<Buffer<T>>& m, std::int64_t batch, const std::vector<T*>& v) {
+  std::vector<double> most(static_cast<std::size_t>(batch), 0.0), here(most.size());
+  auto largest = d.template buffer<double>(batch);
+  for (std::size_t k = 0; k < m.size(); ++k) {
+    if (!m[k]) continue;
+    const T* x = m[k].data();
+    const std::int64_t size = kernel.in_sizes()[k];
+    d.max_rows(batch, size, [=] BL_HD(std::int64_t b, std::int64_t j) { return static_cast<double>(x[b * size + j]); }, largest.data());
+    d.download(here.data(), largest.data(), batch);
+    for (std::size_t b = 0; b < most.size(); ++b) {
+      if (!(here[b] - here[b] == 0) && size > 0) return false;
+      most[b] = here[b] > most[b] ? here[b] : most[b];
+    }
+  }
+  d.upload(largest.data(), most.data(), batch);
+  const auto& sizes = kernel.row_sizes(d);
+  for (std::size_t s = 0; s < v.size(); ++s) scale_row_sizes(d, sizes[s].data(), kernel.out_sizes()[s], largest.data(), batch, v[s]);
+  return true;
 }
 
 template <class T>
@@ -47,12 +74,13 @@ LinearRelaxation<T>::LinearRelaxation(Device& d, const LinearKernel<T>& kernel, 
   for (std::size_t s = 0; s < out_sizes.size(); ++s) any_offset = any_offset || kernel_.offset(static_cast<int>(s));
   if (exact && !deployed && !any_offset) return;
 
-  // v = |W| m, rounded up.
+  // v = |W| m, rounded up. In double, where the charges of computing are far below everything else, (|W| 1) max m will do: no
+  // product.
   const auto m = magnitudes<T>(d, in_sizes, in, batch);
   const auto m_pointers = pointers(m);
   for (std::size_t s = 0; s < out_sizes.size(); ++s) cost_[s] = d.template buffer<T>(batch * out_sizes[s]);
   const auto v = pointers(cost_);
-  kernel_.apply(d, LinearMode::absolute, m_pointers.data(), v.data(), batch);
+  if (std::is_same_v<T, float> || deployed || !by_row_sizes(d, kernel_, m, batch, v)) kernel_.apply(d, LinearMode::absolute, m_pointers.data(), v.data(), batch);
   for (std::size_t s = 0; s < out_sizes.size(); ++s) {
     const std::int64_t size = out_sizes[s];
     const T* w = kernel_.offset(static_cast<int>(s));

@@ -47,6 +47,21 @@ struct Sum16 {
   }
 };
 
+// Sums of sizes in 16 lanes of T: charges, which need no more digits than T has. Every lane adds up at most n / 16 + segments
+// terms, each a product that may have lost the smallest normal number: the total is increased by both.
+template <class T>
+struct Sizes16 {
+  Vec<T> lanes[kVectors] = {};
+  double total(std::int64_t n, std::int64_t segments) const {
+    constexpr double kRoundoff = sizeof(T) == 4 ? 0x1p-24 : 0x1p-53, kTiny = sizeof(T) == 4 ? 0x1p-126 : 0x1p-1022;
+    double sum = 0;
+    for (int v = 0; v < kVectors; ++v)
+      for (int i = 0; i < kWide; ++i) sum += static_cast<double>(lanes[v][i]);
+    const double terms = static_cast<double>(n / 16 + segments + 24);
+    return sum * (1 + 4 * terms * kRoundoff) + static_cast<double>(n) * kTiny;
+  }
+};
+
 // A vector of entries, or the n < kWide that are left, zero filled: coefficients of zero add nothing.
 template <class T>
 inline Vec<T> part(const T* p, std::int64_t n) {
@@ -76,7 +91,8 @@ inline __attribute__((always_inline)) void vectors(std::int64_t length, const Bo
 template <class T, bool charged>
 void substitute_rows(const RowSpan& span, T* a, const SubstitutionPlanes<T>& planes, double* bias, double* charge, std::int64_t from, std::int64_t to) {
   for (std::int64_t r = from; r < to; ++r) {
-    Sum16 value, cost;
+    Sum16 value;
+    Sizes16<T> cost;
     for (std::int64_t s = 0; s < span.segments; ++s) {
       T* x = a + (r * span.segments + s) * span.length;
       const std::int64_t e = span.base[r] + s * span.pitch;
@@ -86,12 +102,12 @@ void substitute_rows(const RowSpan& span, T* a, const SubstitutionPlanes<T>& pla
         const Vec<T> slope = up ? part(planes.lower_slope + e + j, n) : part(planes.upper_slope + e + j, n);
         const Vec<T> offset = up ? part(planes.lower_offset + e + j, n) : part(planes.upper_offset + e + j, n);
         value.lanes[at] += wide<T>(v) * wide<T>(offset);
-        if constexpr (charged) cost.lanes[at] += wide<T>(size_of<T>(v)) * wide<T>(part(planes.cost + e + j, n));
+        if constexpr (charged) cost.lanes[at] += size_of<T>(v) * part(planes.cost + e + j, n);
         put(x + j, v * slope, n);
       });
     }
     bias[r] += value.total();
-    if constexpr (charged) charge[r] += cost.total();
+    if constexpr (charged) charge[r] += cost.total(span.segments * span.length, span.segments);
   }
 }
 
@@ -129,18 +145,19 @@ void substitute(const RowSpan& span, T* a, const SubstitutionPlanes<T>& planes, 
 template <class T, bool offset, bool charged>
 void dot_rows(const RowSpan& span, const T* a, const T* w, const T* cost, double* bias, double* charge, std::int64_t from, std::int64_t to) {
   for (std::int64_t r = from; r < to; ++r) {
-    Sum16 value, paid;
+    Sum16 value;
+    Sizes16<T> paid;
     for (std::int64_t s = 0; s < span.segments; ++s) {
       const T* x = a + (r * span.segments + s) * span.length;
       const std::int64_t e = span.base[r] + s * span.pitch, q = span.base[r] % span.modulus + s * span.pitch;
       vectors(span.length, [&](std::int64_t j, std::int64_t n, int at) __attribute__((always_inline)) {
         const Vec<T> v = part(x + j, n);
         if constexpr (offset) value.lanes[at] += wide<T>(v) * wide<T>(part(w + q + j, n));
-        if constexpr (charged) paid.lanes[at] += wide<T>(size_of<T>(v)) * wide<T>(part(cost + e + j, n));
+        if constexpr (charged) paid.lanes[at] += size_of<T>(v) * part(cost + e + j, n);
       });
     }
     if constexpr (offset) bias[r] += value.total();
-    if constexpr (charged) charge[r] += paid.total();
+    if constexpr (charged) charge[r] += paid.total(span.segments * span.length, span.segments);
   }
 }
 
@@ -175,7 +192,7 @@ template <class T>
 void join(const RowSpan& span, T* sum, const std::int64_t* start, std::int64_t step, const T* add, const T* lower, const T* upper, double u, double* charge,
           std::int64_t from, std::int64_t to) {
   for (std::int64_t r = from; r < to; ++r) {
-    Sum16 size;
+    Sizes16<T> size;
     for (std::int64_t s = 0; s < span.segments; ++s) {
       const T* x = add + (r * span.segments + s) * span.length;
       T* into = sum + start[r] + s * step;
@@ -185,10 +202,10 @@ void join(const RowSpan& span, T* sum, const std::int64_t* start, std::int64_t s
         put(into + j, v, n);
         if (!charge) return;
         const Vec<T> l = size_of<T>(part(lower + e + j, n)), h = size_of<T>(part(upper + e + j, n));
-        size.lanes[at] += wide<T>(size_of<T>(v)) * wide<T>(l <= h ? h : l);  // NaN in l is kept by the product below
+        size.lanes[at] += size_of<T>(v) * (l <= h ? h : l);  // NaN in l is kept by the product below
       });
     }
-    if (charge) charge[r] += u * size.total();
+    if (charge) charge[r] += u * size.total(span.segments * span.length, span.segments);
   }
 }
 
