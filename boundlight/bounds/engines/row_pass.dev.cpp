@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "boundlight/bounds/ops/linear.hpp"
+
 namespace boundlight::BL_NS {
 namespace {
 
@@ -159,6 +161,7 @@ bool RowPass<T>::visit(int index) {
       std::iota(all.begin(), all.end(), 0);
       chosen->record->insert_or_assign(index, keep_rows(d_, rows, uploaded(d_, all).data(), rows_));
     }
+    if (const auto* linear = dynamic_cast<const LinearKernel<T>*>(&c_.model.kernel(index))) result_.multiply_adds += rows.rows * rows.width * linear->terms_ahead();
     std::vector<RowBlock<T>> out(node.inputs.size());
     relaxation->backward(d_, static_cast<int>(slot), std::move(rows), of_base ? RowAccounts{bias_.data(), charge_.data(), base_box_.data()} : accounts(), out.data());
     for (std::size_t k = 0; k < out.size(); ++k)

@@ -67,6 +67,7 @@ struct PassResult {
   Buffer<std::int32_t> box;               // owners of the planes' rows
   bool complete = true;
   std::int64_t retired = 0, concretised = 0;
+  std::int64_t multiply_adds = 0;         // rows x entries x weights that an entry meets, entries of zero included
 };
 
 template <class T>

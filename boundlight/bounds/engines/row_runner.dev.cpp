@@ -128,6 +128,7 @@ RowResult<T> RowRunner<T>::run(const RowJob<T>& job) {
     result.complete = result.complete && made.complete;
     counters_.retired += made.retired;
     counters_.concretised += made.concretised;
+    counters_.multiply_adds += made.multiply_adds;
     if (job.done) job.done(from, made);
   });
   return result;
