@@ -168,17 +168,32 @@ class ConvKernel : public LinearKernel<T> {
             g_.group_in(), g_.group_out(), g_.groups, g_.at.in[1], g_.at.in[2]};
   }
 
+  // Many samples: each on one thread, so that its patches stay in a core's cache.
   void apply(Device& d, LinearMode mode, const T* const* x, T* const* y, std::int64_t batch) const override {
+    const std::int64_t total = batch * g_.samples, from = g_.in_channels * g_.at.in_size(), to = g_.out_channels * g_.at.out_size();
+    if constexpr (HasRowLoops<Device>) {
+      if (total > 1) {
+        const std::int64_t together = std::clamp<std::int64_t>((std::int64_t{1} << 15) / (g_.terms() * g_.at.out_size()), 1, total);
+        run_tasks(d, (total + together - 1) / together, [&](std::int64_t i) {
+          const std::int64_t first = i * together;
+          apply_to(d, mode, x[0] + first * from, y[0] + first * to, std::min(together, total - first));
+        });
+        return;
+      }
+    }
+    apply_to(d, mode, x[0], y[0], total);
+  }
+
+  void apply_to(Device& d, LinearMode mode, const T* x, T* y, std::int64_t total) const {
     const T* w = mode == LinearMode::absolute ? w_.absolute.data() : w_.data.data();
-    each_patch_block(d, x[0], batch * g_.samples, [&](const PatchBlock& p) {
+    each_patch_block(d, x, total, [&](const PatchBlock& p) {
       d.gemm_batched(p.count, false, false, g_.group_out(), p.positions, g_.terms(), w + p.group * g_.group_out() * g_.terms(), g_.terms(), std::int64_t{0},
-                     p.data, p.stride, p.step, T(0), y[0] + p.output, g_.at.out_size(), g_.out_channels * g_.at.out_size());
+                     p.data, p.stride, p.step, T(0), y + p.output, g_.at.out_size(), g_.out_channels * g_.at.out_size());
     });
     if (mode != LinearMode::affine || bias_.data.size() == 0) return;
     const T* bias = bias_.data.data();
-    T* to = y[0];
     const std::int64_t positions = g_.at.out_size(), channels = g_.out_channels;
-    d.map_rows(batch * g_.samples * channels, positions, [=] BL_HD(std::int64_t r, std::int64_t q) { to[r * positions + q] += bias[r % channels]; });
+    d.map_rows(total * channels, positions, [=] BL_HD(std::int64_t r, std::int64_t q) { y[r * positions + q] += bias[r % channels]; });
   }
 
   void transpose(Device& d, int, const T* rows, std::int64_t count, T* const* in) const override {
@@ -386,28 +401,37 @@ class ConvKernel : public LinearKernel<T> {
   }
 
   // to[s][term][q] for n samples (one group's channels, from `from` on), positions [q0, q0 + wide), whole lines of them: one line
-  // of one term reads one line of the input.
+  // of one term reads one line of the input. One item is one term of one sample, so that divisions are rare.
   void fill_patches(Device& d, const T* from, std::int64_t n, std::int64_t q0, std::int64_t wide, T* to) const {
     const std::int64_t terms = g_.terms(), cells = g_.at.in_size(), channels = g_.group_in(), in_channels = g_.in_channels, kernel = g_.at.kernel_size();
     const spatial::Windows at = g_.at;
-    const std::int64_t line = at.out[2], lines = wide / line, first = q0 / line;
-    d.map(n * terms * lines, [=] BL_HD(std::int64_t i) {
-      const std::int64_t q = first + i % lines, r = i / lines, k = r % kernel, c = r / kernel % channels, s = r / terms;
-      const std::int64_t z = q / at.out[1] * at.stride[0] - at.pad[0] + k / (at.kernel[1] * at.kernel[2]) * at.dilation[0];
-      const std::int64_t y = q % at.out[1] * at.stride[1] - at.pad[1] + k / at.kernel[2] % at.kernel[1] * at.dilation[1];
-      const std::int64_t x = k % at.kernel[2] * at.dilation[2] - at.pad[2], step = at.stride[2], across = at.in[2];
-      T* put = to + i * line;
-      std::int64_t j = 0, end = line;  // positions whose input cell is inside
-      if (z < 0 || z >= at.in[0] || y < 0 || y >= at.in[1]) end = 0;
-      while (end > 0 && x + (end - 1) * step >= across) --end;
-      for (; j < end && x + j * step < 0; ++j) put[j] = T(0);
-      const T* get = from + (s * in_channels + c) * cells + (z * at.in[1] + y) * across + x;
-      if (step == 1) {
-        for (; j < end; ++j) put[j] = get[j];
-      } else {
-        for (; j < end; ++j) put[j] = get[j * step];
+    const std::int64_t line = at.out[2], first = q0 / line;
+    d.map(n * terms, [=] BL_HD(std::int64_t i) {
+      const std::int64_t k = i % kernel, c = i / kernel % channels, s = i / terms, step = at.stride[2], across = at.in[2];
+      const std::int64_t x = k % at.kernel[2] * at.dilation[2] - at.pad[2], ky = k / at.kernel[2] % at.kernel[1] * at.dilation[1] - at.pad[1];
+      const std::int64_t kz = k / (at.kernel[1] * at.kernel[2]) * at.dilation[0] - at.pad[0];
+      std::int64_t begin = 0, end = line;  // positions of a line whose input cell is inside
+      while (begin < end && x + begin * step < 0) ++begin;
+      while (end > begin && x + (end - 1) * step >= across) --end;
+      const T* plane = from + (s * in_channels + c) * cells;
+      std::int64_t oy = first % at.out[1], oz = first / at.out[1];
+      T* put = to + i * wide;
+      for (T* const last = put + wide; put < last; put += line) {
+        const std::int64_t y = oy * at.stride[1] + ky, z = oz * at.stride[0] + kz;
+        if (++oy == at.out[1]) oy = 0, ++oz;
+        if (z < 0 || z >= at.in[0] || y < 0 || y >= at.in[1]) {
+          for (std::int64_t j = 0; j < line; ++j) put[j] = T(0);
+          continue;
+        }
+        const T* get = plane + (z * at.in[1] + y) * across;
+        for (std::int64_t j = 0; j < begin; ++j) put[j] = T(0);
+        if (step == 1) {
+          for (std::int64_t j = begin; j < end; ++j) put[j] = get[x + j];
+        } else {
+          for (std::int64_t j = begin; j < end; ++j) put[j] = get[x + j * step];
+        }
+        for (std::int64_t j = end; j < line; ++j) put[j] = T(0);
       }
-      for (; j < line; ++j) put[j] = T(0);
     });
   }
 
