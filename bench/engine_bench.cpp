@@ -114,9 +114,9 @@ void plain(const Options& o) {
   }
 }
 
-// Sound against unsound runs, taken in turns so that a busy machine slows both.
+// Sound against unsound runs, in turns; processor time of all threads, which other work on the machine disturbs least.
 void price(const Options& o) {
-  std::printf("| model | method | boxes | precision | sound ms | unsound ms | ratio | width sound | width unsound |\n|---|---|---|---|---|---|---|---|---|\n");
+  std::printf("| model | method | boxes | precision | sound cpu ms | unsound cpu ms | ratio | width sound | width unsound |\n|---|---|---|---|---|---|---|---|---|\n");
   for (const BenchModel& m : chosen(o)) {
     const auto network = test::shared_network(o.data, m.name);
     auto engine = must(make_engine(network));
@@ -129,11 +129,14 @@ void price(const Options& o) {
           options.precision = precision_of(precision);
           std::vector<double> times[2];
           double widths[2] = {}, total = 0;
-          for (int i = 0; i < 2 * std::max(o.repeat, 200) && (i < 2 * o.repeat + 2 || total < 2 * o.enough); ++i) {
+          for (int i = 0; i < 400 && (i < 2 * o.repeat + 2 || total < o.enough); ++i) {
             options.sound = i % 2 == 0;
             BoundResult b;
-            const double s = seconds_of([&] { b = must(engine->bound(boxes, logits_of(*network), options)); });
-            if (i > 1) times[i % 2].push_back(s), total += s;
+            const double before = cpu_seconds();
+            b = must(engine->bound(boxes, logits_of(*network), options));
+            const double s = cpu_seconds() - before;
+            if (i > 1) times[i % 2].push_back(s);
+            total += s;
             widths[i % 2] = mean_width(b);
           }
           std::printf("| %s | %s | %lld | %s | %.3f | %.3f | %.3f | %.9g | %.9g |\n", m.name.c_str(), method.c_str(), static_cast<long long>(batch), precision.c_str(), 1e3 * median(times[0]),

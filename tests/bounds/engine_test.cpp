@@ -133,6 +133,35 @@ TEST_CASE("a stop in the middle gives sound bounds, marked as incomplete") {
   }
 }
 
+TEST_CASE("a deadline anywhere on the way gives sound bounds, marked as incomplete unless all was done") {
+  int stopped = 0, finished = 0;
+  for (std::uint64_t seed = 0; seed < 6; ++seed) {
+    const HardCase c = hard_case(Style::plain, seed + 160);
+    auto engine = engine_of(c.net);
+    const ExactCells cells(c.net, c.lower, c.upper);
+    for (const Method m : {Method::forward, Method::crown, Method::combined, Method::alpha}) {
+      BoundOptions o;
+      o.method = m;
+      o.precision = seed % 2 == 0 ? Precision::automatic : Precision::single;
+      const BoundResult all = bound(*engine, box_of(c.lower, c.upper), o);
+      CHECK(all.complete);
+      // Deadlines that fall before, between and after the checks of a run, however fast the machine is.
+      for (double seconds = 1e-6; seconds < 1e4; seconds *= 1.7) {
+        o.stop = StopToken::after(seconds);
+        const BoundResult b = bound(*engine, box_of(c.lower, c.upper), o);
+        for (std::size_t r = 0; r < b.lower.size(); ++r) {
+          CHECK(exact(b.lower[r]) <= cells.ranges.back()[r].lower);
+          CHECK(exact(b.upper[r]) >= cells.ranges.back()[r].upper);
+        }
+        (b.complete ? finished : stopped) += 1;
+        if (b.complete) break;
+      }
+    }
+  }
+  CHECK(stopped > 0);
+  CHECK(finished > 0);
+}
+
 TEST_CASE("chunks small enough for a small memory give the same bounds up to rounding") {
   auto engine = engine_of(wide_net(5, {30, 90, 90, 5}));
   const Regions r = boxes(30, 6, 0.05, 6);
