@@ -4,6 +4,9 @@
 // transposed weights, then every input element collects the patch entries it is in. Windowed rows never leave their
 // receptive field: [rows x window][out channels] times [out channels][kernel x in channels], collected into a window that
 // has grown by the kernel.
+#include <cstring>
+#include <vector>
+
 #include "boundlight/bounds/ops/linear.hpp"
 #include "boundlight/bounds/ops/spatial.hpp"
 #include "boundlight/bounds/ops/typed.hpp"
@@ -89,6 +92,7 @@ namespace {
 
 // Elements of scratch that stay in the second-level cache or its neighbourhood, per step of the loops below.
 constexpr std::int64_t kScratch = std::int64_t{1} << 21;
+constexpr std::int64_t kWorthTasks = std::int64_t{1} << 18;  // elements that are worth filling side by side
 
 // Where a line of the output (its last axis) meets the input under a kernel position: outputs [from, to) lie inside, output q at
 // input start + q stride. Empty: from == to.
@@ -129,6 +133,40 @@ void collect_line(const spatial::Windows& at, const T* patches, std::int64_t lin
       }
     }
   }
+}
+
+// The patches of one channel, [kernel element][line][position]: the channel is laid out once with its padding, its columns sorted
+// by their remainder modulo the stride, so that every line of patches is one run of it.
+template <class T>
+void fill_channel(const spatial::Windows& at, const T* from, std::int64_t first, std::int64_t lines, T* to) {
+  const std::int64_t step = at.stride[2], line = at.out[2], top = first * at.stride[1], high = (lines - 1) * at.stride[1] + at.reach(1);
+  const std::int64_t run = ((line - 1) * step + at.reach(2) + step - 1) / step;  // columns of one remainder
+  thread_local std::vector<T> laid_out;
+  laid_out.assign(static_cast<std::size_t>(high * step * run), T(0));
+  for (std::int64_t y = std::max<std::int64_t>(0, at.pad[1] - top); y < high && top + y - at.pad[1] < at.in[1]; ++y) {
+    const T* get = from + (top + y - at.pad[1]) * at.in[2];
+    T* put = laid_out.data() + y * step * run;
+    for (std::int64_t column = at.pad[2]; column < at.pad[2] + step; ++column) {  // the first of every remainder
+      T* into = put + column % step * run + column / step;
+      const std::int64_t count = std::min((at.in[2] - (column - at.pad[2]) + step - 1) / step, run - column / step);
+      const T* cell = get + (column - at.pad[2]);
+      if (step == 1) {
+        for (std::int64_t j = 0; j < count; ++j) into[j] = cell[j];
+      } else {
+        for (std::int64_t j = 0; j < count; ++j) into[j] = cell[j * step];
+      }
+    }
+  }
+  for (std::int64_t ky = 0; ky < at.kernel[1]; ++ky)
+    for (std::int64_t kx = 0; kx < at.kernel[2]; ++kx) {
+      const std::int64_t column = kx * at.dilation[2];
+      const T* get = laid_out.data() + (ky * at.dilation[1] * step + column % step) * run + column / step;
+      for (std::int64_t l = 0; l < lines; ++l, get += at.stride[1] * step * run, to += line) {
+        std::int64_t j = 0;
+        for (; j + 4 <= line; j += 4) std::memcpy(to + j, get + j, 4 * sizeof(T));
+        for (; j < line; ++j) to[j] = get[j];
+      }
+    }
 }
 
 template <class T>
@@ -406,6 +444,15 @@ class ConvKernel : public LinearKernel<T> {
     const std::int64_t terms = g_.terms(), cells = g_.at.in_size(), channels = g_.group_in(), in_channels = g_.in_channels, kernel = g_.at.kernel_size();
     const spatial::Windows at = g_.at;
     const std::int64_t line = at.out[2], first = q0 / line;
+    if constexpr (HasRowLoops<Device>) {
+      if (at.in[0] == 1 && at.kernel[0] == 1) {
+        const auto fill = [&](std::int64_t i) { fill_channel(at, from + (i / channels * in_channels + i % channels) * cells, first, wide / line, to + i * kernel * wide); };
+        if (n == 1 && terms * wide > kWorthTasks) run_tasks(d, channels, fill);
+        else
+          for (std::int64_t i = 0; i < n * channels; ++i) fill(i);
+        return;
+      }
+    }
     d.map(n * terms, [=] BL_HD(std::int64_t i) {
       const std::int64_t k = i % kernel, c = i / kernel % channels, s = i / terms, step = at.stride[2], across = at.in[2];
       const std::int64_t x = k % at.kernel[2] * at.dilation[2] - at.pad[2], ky = k / at.kernel[2] % at.kernel[1] * at.dilation[1] - at.pad[1];
