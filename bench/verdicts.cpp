@@ -1,8 +1,10 @@
 // Verdicts: runs verify on rows of a verdicts file (model,property,verdict,...) and prints a table with deterministic counters.
-//   verdicts DATA_FOLDER [--match TEXT] [--timeout SECONDS] [--certificate] [--no-attack] [--check]
+//   verdicts DATA_FOLDER [--match TEXT] [--timeout SECONDS] [--certificate] [--check] [--no-attack] [--progress] [--alpha-steps N]
+//            [--beta-steps N]
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <fstream>
 #include <sstream>
 
@@ -19,6 +21,7 @@ namespace {
 struct Arguments {
   std::string data, match;
   double timeout = 60;
+  int alpha_steps = VerifyOptions().alpha_steps, beta_steps = VerifyOptions().beta_steps;
   bool certificate = false, check = false, attack = true, progress = false;
 };
 
@@ -36,9 +39,13 @@ bool one(const Arguments& a, const std::string& model, const std::string& spec, 
   VerifyOptions o;
   o.timeout = a.timeout;
   o.attack = a.attack;
+  o.alpha_steps = a.alpha_steps;
+  o.beta_steps = a.beta_steps;
   o.certificate = a.certificate || a.check;
   if (a.progress) o.progress = [](std::string_view what, double done, double) { std::fprintf(stderr, "\r%.*s  %.3f   ", static_cast<int>(what.size()), what.data(), done); };
+  const std::clock_t cpu = std::clock();
   auto result = verify(network.value(), property.value(), o);
+  const double cpu_seconds = static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC;
   if (!result.ok()) return std::printf("%s\n", result.error().text().c_str()), false;
   const VerifyResult& r = result.value();
   std::string checked = "-";
@@ -62,8 +69,8 @@ bool one(const Arguments& a, const std::string& model, const std::string& spec, 
   totals.seconds += r.seconds;
   totals.checking += check_seconds;
   std::string short_model = model.substr(model.rfind('/') + 1), short_spec = spec.substr(spec.rfind('/') + 1);
-  std::printf("%-34s %-52s %-9s %-9s %s %8.2f s  %8lld domains %7lld leaves %6lld clips depth %3lld open %lld bound %.3g", short_model.c_str(), short_spec.c_str(), std::string(text(r.answer)).c_str(),
-              expected.c_str(), wrong ? "WRONG" : "", r.seconds, static_cast<long long>(r.domains), static_cast<long long>(r.leaves), static_cast<long long>(r.clips), static_cast<long long>(r.deepest),
+  std::printf("%-34s %-52s %-9s %-9s %s %8.2f s %8.2f s cpu %8lld domains %7lld leaves %6lld clips depth %3lld open %lld bound %.3g", short_model.c_str(), short_spec.c_str(), std::string(text(r.answer)).c_str(),
+              expected.c_str(), wrong ? "WRONG" : "", r.seconds, cpu_seconds, static_cast<long long>(r.domains), static_cast<long long>(r.leaves), static_cast<long long>(r.clips), static_cast<long long>(r.deepest),
               static_cast<long long>(r.open), r.best_bound);
   if (a.check) std::printf("  %zu bytes, %s in %.2f s", size, checked.c_str(), check_seconds);
   for (const auto& s : r.stages) std::printf("  %s %.2f", s.name.c_str(), s.seconds);
@@ -79,6 +86,8 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     if (!std::strcmp(argv[i], "--match") && i + 1 < argc) a.match = argv[++i];
     else if (!std::strcmp(argv[i], "--timeout") && i + 1 < argc) a.timeout = std::atof(argv[++i]);
+    else if (!std::strcmp(argv[i], "--alpha-steps") && i + 1 < argc) a.alpha_steps = std::atoi(argv[++i]);
+    else if (!std::strcmp(argv[i], "--beta-steps") && i + 1 < argc) a.beta_steps = std::atoi(argv[++i]);
     else if (!std::strcmp(argv[i], "--certificate")) a.certificate = true;
     else if (!std::strcmp(argv[i], "--check")) a.check = true;
     else if (!std::strcmp(argv[i], "--no-attack")) a.attack = false;

@@ -14,6 +14,7 @@
 #include "boundlight/core/rounding.hpp"
 #include "boundlight/solver/bab/archive.hpp"
 #include "boundlight/solver/bab/relu_targets.hpp"
+#include "boundlight/solver/bab/root_boxes.hpp"
 #include "boundlight/solver/bab/search.hpp"
 
 namespace boundlight::bab {
@@ -56,12 +57,9 @@ class Search {
   Result<End> run();
 
  private:
-  struct Act {
-    ValueId in = kAbsent, out = kAbsent;
-    std::int64_t size = 0;
-    std::size_t first = 0;  // of its slopes among all
-  };
+  using Act = Activation;
   Result<void> prepare();
+  Result<void> replayed_root(const BoundOptions& options);
   Result<bool> start();
   Result<End> loop();
   Result<void> save();
@@ -94,7 +92,7 @@ class Search {
   double share_ = 0;  // closed, every split counting half
   // For certificates.
   std::shared_ptr<const check::Boxes> replayed_;
-  std::vector<std::uint32_t> name_of_act_, name_of_value_;
+  std::uint32_t section_ = 0;  // of the certificate's bounds: how root_ is made
   std::vector<int> tensor_;
   std::vector<std::shared_ptr<const check::Choices>> root_choices_;  // by target: the root's slopes
 };
@@ -105,32 +103,53 @@ Result<void> Search::prepare() {
     if (node.node.op != "Relu" && node.node.op != "LeakyRelu") continue;
     const ValueId in = node.node.inputs[0], out = node.node.outputs[0];
     if (network_.values[static_cast<std::size_t>(in)].constant || network_.values[static_cast<std::size_t>(in)].producer < 0) continue;
-    acts_.push_back({in, out, network_.values[static_cast<std::size_t>(in)].size, slopes_});
-    slopes_ += static_cast<std::size_t>(acts_.back().size);
+    Act& act = acts_.emplace_back();
+    act.in = in;
+    act.out = out;
+    act.size = network_.values[static_cast<std::size_t>(in)].size;
+    act.first = slopes_;
+    slopes_ += static_cast<std::size_t>(act.size);
   }
   Regions r;
   r.batch = 1;
   r.lower = group_.lower;
   r.upper = group_.upper;
   BoundOptions o = bound_options(c_.watch.options, c_.watch.stop);
-  if (!c_.replayer) o.method = Method::alpha;  // the checker's own boxes are those of plain backward bounds
   o.alpha_steps = c_.watch.options.alpha_steps;
   BL_TRY(boxes, c_.engine.boxes(r, o));
   root_ = std::move(boxes);
+  if (c_.replayer) BL_CHECK(replayed_root(o));
+  else BL_CHECK(refine_root(c_.engine, group_, acts_, o, root_, nullptr));
   forms_ = ReluTargets(group_, c_.open, c_.lambda, c_.replayer ? 1e-6 : 0.0);
   batch_ = c_.watch.options.batch > 0 ? static_cast<std::size_t>(c_.watch.options.batch)
                                       : static_cast<std::size_t>(std::clamp<std::int64_t>(kNumbersInFlight / static_cast<std::int64_t>(slopes_ + group_.lower.size() + 1), 8, 128));
-  if (!c_.replayer) return {};
-  replayed_ = c_.replayer->boxes({group_.lower, group_.upper}, nullptr, {}, &c_.replayer->certificate().bounds[c_.section - 1]);
-  if (!replayed_) return Error{ErrorKind::unsupported, network_.source, "the checker cannot bound this network's neurons"};
-  for (const Act& a : acts_) {
-    const std::uint32_t in = c_.replayer->name(network_.values[static_cast<std::size_t>(a.in)].name);
-    name_of_value_.push_back(in);
-    name_of_act_.push_back(c_.replayer->name(network_.values[static_cast<std::size_t>(a.out)].name));
-    tensor_.push_back(c_.replayer->tensor(in));
-    if (tensor_.back() < 0 || c_.replayer->model().op_of.count(network_.values[static_cast<std::size_t>(a.out)].name) == 0) return Error{ErrorKind::unsupported, network_.source, "the checker does not know the value " + network_.values[static_cast<std::size_t>(a.in)].name};
-  }
+  return {};
+}
+
+// The boxes that the checker makes of searched slopes are those of the search.
+Result<void> Search::replayed_root(const BoundOptions& options) {
   root_choices_.resize(group_.targets.size());
+  for (Act& a : acts_) {
+    const std::string &in = network_.values[static_cast<std::size_t>(a.in)].name, &out = network_.values[static_cast<std::size_t>(a.out)].name;
+    a.in_name = c_.replayer->name(in);
+    a.out_name = c_.replayer->name(out);
+    tensor_.push_back(c_.replayer->tensor(a.in_name));
+    if (tensor_.back() < 0 || c_.replayer->model().op_of.count(out) == 0) return Error{ErrorKind::unsupported, network_.source, "the checker does not know the value " + in + "; ask for a verdict without a certificate"};
+  }
+  for (std::size_t t = 0; t < group_.targets.size(); ++t)
+    if (c_.open[t]) section_ = std::max(section_, c_.own[t].nodes[0].bounds);  // of a search that goes on
+  if (section_ == 0) {
+    check::Bounds section;
+    BL_CHECK(refine_root(c_.engine, group_, acts_, options, root_, &section));
+    c_.replayer->certificate().bounds.push_back(std::move(section));
+    section_ = static_cast<std::uint32_t>(c_.replayer->certificate().bounds.size());
+  }
+  replayed_ = c_.replayer->boxes({group_.lower, group_.upper}, nullptr, {}, &c_.replayer->certificate().bounds[section_ - 1]);
+  if (!replayed_) return Error{ErrorKind::unsupported, network_.source, "the checker cannot bound this network's neurons; ask for a verdict without a certificate"};
+  for (std::size_t k = 0; k < acts_.size(); ++k) {
+    root_.lower[static_cast<std::size_t>(acts_[k].in)] = replayed_->of[static_cast<std::size_t>(tensor_[k])].lower;
+    root_.upper[static_cast<std::size_t>(acts_[k].in)] = replayed_->of[static_cast<std::size_t>(tensor_[k])].upper;
+  }
   return {};
 }
 
@@ -306,7 +325,7 @@ std::vector<Part> Search::children(std::vector<Part>& batch) {
       tree.nodes.emplace_back();
       check::Node& n = tree.nodes[static_cast<std::size_t>(p.node)];
       n.kind = check::Node::Kind::relu_split;
-      n.value = name_of_value_[static_cast<std::size_t>(cut.act)];
+      n.value = acts_[static_cast<std::size_t>(cut.act)].in_name;
       n.neuron = static_cast<std::uint32_t>(cut.neuron);
       n.low = low;
       n.high = low + 1;
@@ -333,7 +352,7 @@ check::SlopeSet Search::slope_set(const Part& part, int width) const {
   for (std::size_t k = 0; k < acts_.size(); ++k) {
     const Act& act = acts_[k];
     check::Slopes s;
-    s.value = name_of_act_[k];
+    s.value = act.out_name;
     s.width = static_cast<std::uint8_t>(width);
     const auto &lower = root_.lower[static_cast<std::size_t>(act.in)], &upper = root_.upper[static_cast<std::size_t>(act.in)];
     for (std::int64_t i = 0; i < act.size; ++i) {
@@ -377,7 +396,13 @@ void Search::close(std::vector<Part*>& candidates, std::vector<std::uint8_t>& cl
     check::SlopeSet own = slope_set(p, 1);
     const check::Choices choices = c_.replayer->propagation().resolve(own, root_choices_[p.target] ? *root_choices_[p.target] : check::Choices(c_.replayer->model().ops.size()));
     leaf.choices = &choices;
-    if (!c_.replayer->excludes(leaf, c_.replayer->forms(*replayed_, {leaf})[0], box)) return;
+    bool closes = c_.replayer->excludes(leaf, c_.replayer->forms(*replayed_, {leaf})[0], box);
+    if (!closes) {  // what the splits say about boxes behind them, by intervals
+      const auto boxes = c_.replayer->boxes(box, replayed_.get(), path, &c_.replayer->certificate().bounds[kIntervalSection - 1]);
+      closes = boxes && (boxes->empty || c_.replayer->excludes(leaf, c_.replayer->forms(*boxes, {leaf})[0], box));
+      nodes[i].bounds = kIntervalSection;
+    }
+    if (!closes) return;
     closed[i] = 1;
     nodes[i].slopes = std::move(own);
   });
@@ -528,7 +553,7 @@ Result<bool> Search::start() {
   std::vector<Part> roots;
   for (std::size_t t = 0; t < group_.targets.size(); ++t) {
     if (!c_.open[t]) continue;
-    if (c_.replayer) c_.own[t].nodes[0].bounds = c_.section;
+    if (c_.replayer) c_.own[t].nodes[0].bounds = section_;
     Part& p = roots.emplace_back();
     p.target = static_cast<std::uint32_t>(t);
   }

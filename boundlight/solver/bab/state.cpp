@@ -11,7 +11,7 @@ constexpr std::size_t kChecksum = 64;  // SHA-256 in hexadecimal
 
 template <class A>
 void fields(A& a, State& s) {
-  all(a, s.subject, s.open, s.trees, s.own, s.lambda, s.names, s.group, s.regions, s.domains, s.leaves, s.splits, s.clips, s.deepest, s.seconds);
+  all(a, s.subject, s.open, s.trees, s.own, s.lambda, s.certificate, s.group, s.regions, s.domains, s.leaves, s.splits, s.clips, s.deepest, s.seconds);
 }
 
 }  // namespace

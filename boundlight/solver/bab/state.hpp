@@ -15,7 +15,7 @@ struct State {
   std::vector<SearchTree> trees;
   std::vector<std::vector<SearchTree>> own;
   std::vector<std::vector<std::vector<double>>> lambda;
-  std::vector<std::string> names;           // of the certificate
+  std::string certificate;                  // its names and bounds so far
   std::uint64_t group = 0;                  // the one being searched
   std::string regions;                      // its open regions, as its search packs them
   std::int64_t domains = 0, leaves = 0, splits = 0, clips = 0, deepest = 0;

@@ -231,7 +231,7 @@ Result<void> Verifier::save(std::size_t group, std::string regions) {
   s.trees = trees_;
   s.own = own_;
   s.lambda = lambda_;
-  if (replayer_) s.names = replayer_->certificate().names;
+  if (replayer_) s.certificate = check::serialize(replayer_->certificate());
   s.group = group;
   s.regions = std::move(regions);
   s.domains = result_.domains;
@@ -257,7 +257,11 @@ Result<bool> Verifier::resume() {
   trees_ = std::move(s.trees);
   own_ = std::move(s.own);
   lambda_ = std::move(s.lambda);
-  if (replayer_) replayer_->certificate().names = std::move(s.names);
+  if (replayer_) {
+    BL_TRY(certificate, check::parse_certificate(s.certificate));
+    replayer_->certificate().names = std::move(certificate.names);
+    replayer_->certificate().bounds = std::move(certificate.bounds);
+  }
   group_ = static_cast<std::size_t>(s.group);
   regions_ = std::move(s.regions);
   result_.domains = s.domains;
