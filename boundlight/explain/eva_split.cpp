@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <memory>
 #include <queue>
 
@@ -71,7 +72,8 @@ class Tree {
   Result<void> ask(const std::vector<Part>& parts, int steps, const StopToken& stop, SplitSearch& s) const;
   void take(std::vector<Part>& parts, const SplitSearch& s);
   void choose(Part& part, std::size_t line, const SplitSearch& s) const;
-  Result<void> look_at(const std::vector<double>& points, std::int64_t count);
+  Result<void> look_at(const std::vector<double>& points, const std::vector<std::int64_t>& aims);
+  Result<void> take_seen();
   void measure(Part& part) const;
   double tolerance() const;
   void keep(Part&& part);
@@ -89,8 +91,11 @@ class Tree {
   std::priority_queue<Part, std::vector<Part>, LargerGap> waiting_;
   double done_base_ = -kInfinity;
   std::vector<float> done_;
-  double best_score_ = -kInfinity;
-  std::vector<double> best_point_;
+  struct Seen {
+    double score = -kInfinity;
+    std::vector<double> point;
+  };
+  std::map<std::int64_t, Seen> seen_;  // the best point for B (-1) and for cells that parts were aimed at
 };
 
 Result<void> Tree::start(const StopToken& stop) {
@@ -245,19 +250,45 @@ void Tree::choose(Part& part, std::size_t line, const SplitSearch& s) const {
   }
 }
 
-// Corners that bounds point at are good places to look.
-Result<void> Tree::look_at(const std::vector<double>& points, std::int64_t count) {
-  if (count == 0) return {};
+// Corners that bounds point at are good places to look: for B, and for the cell that a part is aimed at.
+Result<void> Tree::look_at(const std::vector<double>& points, const std::vector<std::int64_t>& aims) {
+  if (aims.empty()) return {};
+  const auto count = static_cast<std::int64_t>(aims.size());
+  const std::size_t n = q_.x.size();
   BL_TRY(values, engine_.evaluate(points, count, {network_.logits}, Precision::single));
   map_.evaluations += count;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const double* logits = values[0].data() + i * rivals_.classes;
+  for (std::size_t i = 0; i < aims.size(); ++i) {
+    const double* logits = values[0].data() + static_cast<std::int64_t>(i) * rivals_.classes;
     double rival = -kInfinity;
     for (const auto k : rivals_.rival) rival = std::max(rival, logits[k]);
-    if (!(rival - logits[rivals_.label] > best_score_)) continue;
-    best_score_ = rival - logits[rivals_.label];
-    best_point_.assign(points.begin() + i * static_cast<std::ptrdiff_t>(q_.x.size()), points.begin() + (i + 1) * static_cast<std::ptrdiff_t>(q_.x.size()));
+    const double score = rival - logits[rivals_.label];
+    Seen& best = seen_[aims[i]];
+    if (!(score > std::max(best.score, aims[i] < 0 ? map_.attained_base : map_.attained[static_cast<std::size_t>(aims[i])]))) continue;
+    best.score = score;
+    best.point.assign(points.begin() + static_cast<std::ptrdiff_t>(i * n), points.begin() + static_cast<std::ptrdiff_t>((i + 1) * n));
   }
+  return {};
+}
+
+// Sound values of the points seen; the parts' gaps are measured against them from then on.
+Result<void> Tree::take_seen() {
+  std::vector<double> points;
+  std::vector<std::int64_t> aims;
+  for (const auto& [aim, best] : seen_) {
+    if (best.point.empty()) continue;
+    points.insert(points.end(), best.point.begin(), best.point.end());
+    aims.push_back(aim);
+  }
+  if (aims.empty()) return {};
+  BL_TRY(a, overlap_at(engine_, points, static_cast<std::int64_t>(aims.size()), rivals_));
+  const auto n = static_cast<std::ptrdiff_t>(q_.x.size());
+  for (std::size_t i = 0; i < aims.size(); ++i) {
+    if (aims[i] >= 0) map_.attained[static_cast<std::size_t>(aims[i])] = std::max(map_.attained[static_cast<std::size_t>(aims[i])], a[i]);
+    if (!(a[i] > map_.attained_base)) continue;  // points of B_u are points of B
+    map_.attained_base = a[i];
+    map_.worst_point.assign(points.begin() + static_cast<std::ptrdiff_t>(i) * n, points.begin() + static_cast<std::ptrdiff_t>(i + 1) * n);
+  }
+  seen_.clear();
   return {};
 }
 
@@ -281,13 +312,16 @@ Result<void> Tree::bound(std::vector<Part>& parts, int steps, const StopToken& s
     choose(part, p, s);
   });
   std::vector<double> points;
-  std::int64_t count = 0;
+  std::vector<std::int64_t> aims;
   for (std::size_t p = 0; p < parts.size(); ++p) {
-    if (!(parts[p].base > map_.attained_base)) continue;
+    if (!(parts[p].gap > tolerance())) continue;
     points.insert(points.end(), found[p].worst.begin(), found[p].worst.end());
-    ++count;
+    aims.push_back(parts[p].aim);
+    double* z = points.data() + points.size() - n;
+    for (std::size_t j = 0; aims.back() >= 0 && j < n; ++j)
+      if (q_.cell[j] == aims.back()) z[j] = q_.x[j];
   }
-  BL_CHECK(look_at(points, count));
+  BL_CHECK(look_at(points, aims));
   for (Part& part : parts) keep(std::move(part));
   return {};
 }
@@ -307,6 +341,7 @@ Result<bool> Tree::expand(const StopToken& stop) {
     parts.push_back(std::move(part));
   }
   BL_CHECK(bound(parts, kSteps, stop));
+  BL_CHECK(take_seen());
   return true;
 }
 
@@ -320,13 +355,7 @@ Result<void> Tree::report() {
   }
   map_.verified_base = std::min(map_.verified_base, base);
   for (std::size_t u = 0; u < cell.size(); ++u) map_.verified[u] = std::min({map_.verified[u], static_cast<double>(cell[u]), map_.verified_base});
-  if (!best_point_.empty()) {
-    BL_TRY(a, overlap_at(engine_, best_point_, 1, rivals_));
-    if (a[0] > map_.attained_base) {
-      map_.attained_base = a[0];
-      map_.worst_point = best_point_;
-    }
-  }
+  BL_CHECK(take_seen());
   summarise(map_, o_.estimate, o_.tau);
   return {};
 }

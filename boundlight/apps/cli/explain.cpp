@@ -156,7 +156,7 @@ Result<double> certified_radius(Engine& engine, const Options& o, const Prepared
 
 // Searched slopes and parts on networks where they cost a fraction of a second; else the tier that costs a few passes.
 void choose_tier(const Options& o, const Network& network, EvaOptions& options) {
-  constexpr std::int64_t kSmall = 4096, kFewParts = 256;
+  constexpr std::int64_t kSmall = 32768, kFewParts = 256;
   if (o.tier != "auto") {
     options.tier = kTiers.at(o.tier);
     if (options.tier == EvaTier::alpha && o.budget <= 0) options.most_parts = kFewParts;
