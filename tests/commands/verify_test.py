@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import support
-from support import BAD_INPUT, CHEAT, DONE, HONEST, INTERRUPTED, TIMEOUT, UNKNOWN, VIOLATED
+from support import BAD_INPUT, BINARY, CHEAT, DONE, HONEST, INTERRUPTED, TIMEOUT, UNKNOWN, VIOLATED
 
 IMAGE = support.IMAGES + "[0]"
 LABEL = support.images()[1][0]
@@ -116,6 +116,51 @@ class Verify(support.Case):
         self.assertEqual(process.returncode, INTERRUPTED, out)
         self.assertTrue(out.startswith("interrupted: "), out)
         self.assertEqual((self.folder / "i.txt").read_text(), "unknown\n")
+
+    def test_a_search_goes_on_from_its_state(self):
+        """Stopped by a count of regions, not by the clock; the same command ends what was begun, and the proof holds."""
+        pixels = [byte / 255 for byte in support.images()[0][0]]
+        upper = [p + (0.3 if 500 <= i < 503 else 0) for i, p in enumerate(pixels)]
+        middle = [p + (0.15 if 500 <= i < 503 else 0) for i, p in enumerate(pixels)]
+        values = self.run_json("run", HONEST, "--input", self.file("m.csv", ",".join(map(repr, middle)) + "\n"), code=DONE)["outputs"][0]["values"]
+        # Far enough above the middle to hold everywhere, near enough to need splits.
+        for above in (0.1, 0.0975, 0.095, 0.0935):
+            spec = self.file("p.vnnlib", support.box_spec(pixels, upper, 4, [f"(>= Y_0 {values[0] + above!r})"]))
+            words = ["verify", HONEST, spec, "--no-attack", "--splits", "inputs", "--state", "state.bin", "--timeout", "60"]
+            first = self.run_json(*words, "--max-domains", "3")
+            if first["verdict"] == "unknown":
+                break
+            self.assertFalse((self.folder / "state.bin").exists(), "an answered search leaves no state")
+        self.assertEqual(first["verdict"], "unknown")
+        self.assertTrue((self.folder / "state.bin").exists())
+        self.refused("state.bin", "verify", CHEAT, spec, *words[3:])
+        then = self.run_json(*words)
+        self.assertEqual(then["verdict"], "unsat")
+        self.assertTrue(any("went on from" in note for note in then["notes"]), then["notes"])
+        self.assertGreater(then["domains"], first["domains"])
+        self.assertFalse((self.folder / "state.bin").exists())
+
+    def test_progress_only_on_a_terminal(self):
+        words = [str(BINARY), "verify", HONEST, "--input", IMAGE, "--eps", "0.03", "--no-attack", "--splits", "inputs", "--timeout", "2"]
+        quiet = subprocess.run(words, capture_output=True, text=True, timeout=120)
+        self.assertNotIn("\r", quiet.stderr + quiet.stdout)
+        leader, follower = os.openpty()
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=follower)
+        os.close(follower)
+        seen = b""
+        while True:
+            try:
+                piece = os.read(leader, 4096)
+            except OSError:  # the other end is closed
+                break
+            if not piece:
+                break
+            seen += piece
+        out = process.communicate(timeout=120)[0]
+        os.close(leader)
+        self.assertIn(b"\r\x1b[K", seen)
+        self.assertTrue(seen.endswith(b"\r\x1b[K"), seen[-80:])
+        self.assertTrue(out.startswith(b"timeout: "), out)
 
     def test_same_verdict_for_any_number_of_threads(self):
         bounds = {json.dumps(self.run_json("verify", HONEST, self.robust(), "--no-attack", "--threads", n, code=DONE)["disjunct_bound"]) for n in (1, 2)}
