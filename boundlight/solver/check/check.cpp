@@ -43,7 +43,9 @@ class Checker {
       need(!spec || sha256_hex(*spec) == c_.spec_sha256, "the certificate is about another property file");
     });
     at("model", [&] { model_ = read_model(model_bytes); });
-    const Propagation propagation(model_, c_);
+    std::optional<Propagation> made;
+    at("certificate", [&] { made.emplace(model_, c_); });
+    const Propagation& propagation = *made;
     verdict_.trusted = propagation.trusted;
     for (std::size_t i = 0; i < c_.statements.size(); ++i)
       at("statement " + std::to_string(i), [&] {

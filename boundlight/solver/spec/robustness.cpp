@@ -16,7 +16,7 @@ struct Value {
   bool yes = false;
   std::string spelled;  // of numbers and texts
   std::vector<Value> items;
-  std::vector<std::pair<std::string, Value>> fields;
+  std::vector<std::string> keys;  // of an object: the names of its items
 };
 
 class Reader : public nlohmann::json_sax<nlohmann::json> {
@@ -46,7 +46,7 @@ class Reader : public nlohmann::json_sax<nlohmann::json> {
   bool put(Value v) {
     if (open_.empty()) root = std::move(v);
     else if (open_.back().second.kind == Value::array) open_.back().second.items.push_back(std::move(v));
-    else open_.back().second.fields.emplace_back(key_, std::move(v));
+    else open_.back().second.keys.push_back(key_), open_.back().second.items.push_back(std::move(v));
     return true;
   }
   bool start(Value::Kind kind) {
@@ -210,7 +210,9 @@ Result<Robustness> parse_robustness_json(std::string_view text, const std::strin
   Robustness r;
   bool has_image = false;
   std::map<std::string, int> seen;
-  for (const auto& [key, value] : reader.root.fields) {
+  for (std::size_t i = 0; i < reader.root.keys.size(); ++i) {
+    const std::string& key = reader.root.keys[i];
+    const Value& value = reader.root.items[i];
     if (seen[key]++) return Error{ErrorKind::bad_input, source + ": " + key, "is given twice"};
     const std::string problem = field(key, value, r, read_image, has_image);
     if (!problem.empty()) return Error{ErrorKind::bad_input, source + ": " + key, problem};
