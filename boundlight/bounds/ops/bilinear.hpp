@@ -32,14 +32,8 @@ class BilinearRelaxation : public Relaxation<T> {
     d.fill(cost0_.data(), 0.0, batch);
     if (!settings.charges(Charge::underflow)) return;
     const double eta = static_cast<double>(smallest_normal<T>) * static_cast<double>(terms_back());
-    for (const auto& [box, size] : {std::pair{a, at.a_size}, std::pair{b, at.b_size}}) {
-      const T *l = box.lower, *u = box.upper;
-      const std::int64_t width = size;
-      double* const sums[1] = {cost0_.data()};
-      d.template sum_rows<1>(batch, width, [=] BL_HD(std::int64_t r, std::int64_t j, Sums sum) {
-        sum.add(0, eta * fmax(fabs(static_cast<double>(l[r * width + j])), fabs(static_cast<double>(u[r * width + j]))));
-      }, sums);
-    }
+    add_underflow(d, a, at.a_size, batch, eta);
+    add_underflow(d, b, at.b_size, batch, eta);
   }
 
   void backward(Device& d, int, RowBlock<T>&& rows, RowAccounts accounts, RowBlock<T>* out) const override {
@@ -139,7 +133,14 @@ class BilinearRelaxation : public Relaxation<T> {
     return true;
   }
 
-  // Public for its device lambda (device/device.hpp).
+  // Public for their device lambdas (device/device.hpp).
+  void add_underflow(Device& d, BoxView<T> box, std::int64_t width, std::int64_t batch, double eta) {
+    const T *l = box.lower, *u = box.upper;
+    double* const sums[1] = {cost0_.data()};
+    d.template sum_rows<1>(batch, width, [=] BL_HD(std::int64_t r, std::int64_t j, Sums sum) {
+      sum.add(0, eta * fmax(fabs(static_cast<double>(l[r * width + j])), fabs(static_cast<double>(u[r * width + j]))));
+    }, sums);
+  }
   void intercepts(Device& d, std::int64_t batch, const BoundSettings& settings) {
     const ProductIndex at = at_;
     const T *la = a_.lower, *ua = a_.upper, *lb = b_.lower, *ub = b_.upper;
