@@ -78,15 +78,17 @@ class ConstantsKernel : public Kernel<T> {
   }
   bool linear() const override { return true; }
 
+  // Public for its device lambda (device/device.hpp).
+  void repeat(Device& d, const T* from, T* to, std::int64_t batch) const {
+    const std::int64_t size = size_;
+    d.map_rows(batch, size, [=] BL_HD(std::int64_t b, std::int64_t e) { to[b * size + e] = from[e]; });
+  }
+
  private:
   static Buffer<T> uploaded(Device& d, const std::vector<T>& host) {
     auto b = d.template buffer<T>(static_cast<std::int64_t>(host.size()));
     d.upload(b.data(), host.data(), b.size());
     return b;
-  }
-  void repeat(Device& d, const T* from, T* to, std::int64_t batch) const {
-    const std::int64_t size = size_;
-    d.map_rows(batch, size, [=] BL_HD(std::int64_t b, std::int64_t e) { to[b * size + e] = from[e]; });
   }
 
   ConstantValues values_;
