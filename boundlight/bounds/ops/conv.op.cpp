@@ -7,6 +7,7 @@
 #include <cstring>
 #include <vector>
 
+#include "boundlight/bounds/ops/conv_geometry.hpp"
 #include "boundlight/bounds/ops/linear.hpp"
 #include "boundlight/bounds/ops/spatial.hpp"
 #include "boundlight/bounds/ops/typed.hpp"
@@ -15,14 +16,6 @@
 
 namespace boundlight {
 
-// What a Conv node computes.
-struct ConvGeometry {
-  spatial::Windows at;
-  std::int64_t samples = 1, in_channels = 1, out_channels = 1, groups = 1;
-  BL_HD std::int64_t group_in() const { return in_channels / groups; }
-  BL_HD std::int64_t group_out() const { return out_channels / groups; }
-  BL_HD std::int64_t terms() const { return group_in() * at.kernel_size(); }
-};
 Result<ConvGeometry> conv_geometry(const NodeView& node);
 
 }  // namespace boundlight
