@@ -16,7 +16,7 @@ std::unique_ptr<Engine> maps_net(const std::vector<double>& v, std::int64_t stri
   const ValueId x = g.input({1, 1, 4, 4});
   ValueId at = g.node("Conv", {x, g.constant({2, 1, 1, 1}, {1, -2}), g.constant({2}, {0, 1})}, {{"strides", std::vector<std::int64_t>{stride, stride}}});
   at = g.node("Relu", {at});
-  if (pool) at = g.node("MaxPool", {at}, {{"kernel_shape", std::vector<std::int64_t>{2, 2}}, {"strides", std::vector<std::int64_t>{2, 2}}});
+  if (pool) at = g.node("MaxPool", {at}, {{"kernel_shape", std::vector<std::int64_t>{3, 3}}, {"pads", std::vector<std::int64_t>{1, 1, 1, 1}}});
   at = g.node("Flatten", {at}, {{"axis", std::int64_t{1}}});
   std::vector<double> w;
   for (const double a : v) w.insert(w.end(), {a, 0.0});
@@ -75,9 +75,9 @@ TEST_CASE("a coarse map is enlarged bilinearly at pixel centres") {
 
 TEST_CASE("Grad-CAM looks at the convolution's maps, not at what a pooling leaves of them") {
   std::vector<double> x(16, 0.0);
-  x[5] = 1;  // the only pixel that passes the pooling of its block
-  std::vector<double> v(8, 0.0);
-  std::fill(v.begin(), v.begin() + 4, 1.0);
+  x[5] = 1;  // the pooling, which keeps the size, spreads it to its eight neighbours
+  std::vector<double> v(32, 0.0);
+  std::fill(v.begin(), v.begin() + 16, 1.0);
   const auto engine = maps_net(v, 1, true);
   SamplingCase c(x, std::vector<double>(16, 0.0), 4, 4, *grid_cells(4, 4, 4, 4));
   const auto found = c.run(*engine, "gradcam").cell;

@@ -118,23 +118,24 @@ TEST_CASE("least squares on masks: exact on linear data, shrunk by the ridge as 
 }
 
 TEST_CASE("LIME weighs a sample by its cosine distance, half of the exponent as in the authors' kernel") {
-  // f = product of two cells' switches. All 2^2 masks are drawn often, so the fit tends to the weighted least squares over
-  // the four of them, with the kernel's weights; solved here by its normal equations.
+  // f = product of three cells' switches. All 2^3 masks are drawn often, so the fit tends to the weighted least squares over
+  // them. By symmetry the three slopes are equal, so it is a line through f over the number s of kept cells.
   test::GraphBuilder g;
-  const ValueId x = g.input({1, 2});
-  const ValueId a = g.node("MatMul", {x, g.constant({2, 2}, {1, 0, 0, 0})}), b = g.node("MatMul", {x, g.constant({2, 2}, {0, 0, 1, 0})});
-  const auto engine = test::engine_of(g.network({g.node("Mul", {a, b})}));
-  SamplingCase c({1, 1}, {0, 0}, 1, 2, test::cells_of({0, 1}, 1, 2));
-  const auto kernel = [](double kept) { return std::sqrt(std::exp(-std::pow(1 - std::sqrt(kept / 2), 2) / (0.25 * 0.25))); };
-  const double both = kernel(2), one = kernel(1), none = kernel(0);
-  // By symmetry both slopes are equal: v = slope s + offset on s = 0, 1, 2 kept cells with these weights.
-  const double w[3] = {none, 2 * one, both}, v[3] = {0, 0, 1};
-  double total = 0, ms = 0, mv = 0, sv = 0, ss = 0;
-  for (int s = 0; s < 3; ++s) total += w[s], ms += w[s] * s, mv += w[s] * v[s];
-  ms /= total, mv /= total;
-  for (int s = 0; s < 3; ++s) sv += w[s] * (s - ms) * (v[s] - mv), ss += w[s] * (s - ms) * (s - ms);
-  const double expected = sv / ss;
-  check_close(c.run(*engine, "lime", 20000).cell, {expected, expected}, 0.02);
+  const ValueId x = g.input({1, 3});
+  const auto pick = [&](std::size_t i) {
+    std::vector<double> w(6, 0.0);
+    w[2 * i] = 1;
+    return g.node("MatMul", {x, g.constant({3, 2}, w)});
+  };
+  const auto engine = test::engine_of(g.network({g.node("Mul", {g.node("Mul", {pick(0), pick(1)}), pick(2)})}));
+  SamplingCase c({1, 1, 1}, {0, 0, 0}, 1, 3, *grid_cells(1, 3, 1, 3));
+  const auto kernel = [](double kept) { return std::sqrt(std::exp(-std::pow(1 - std::sqrt(kept / 3), 2) / (0.25 * 0.25))); };
+  // Weights of one mask; the slope of least squares of f on the three switches, from the normal equations of a symmetric
+  // design: with m and v the weighted mean and covariances of the switches, slope = cov(switch, f) / (var + 2 cov).
+  const double w[4] = {kernel(0), kernel(1), kernel(2), kernel(3)};
+  const double total = w[0] + 3 * w[1] + 3 * w[2] + w[3], mean = (w[1] + 2 * w[2] + w[3]) / total, pair = (w[2] + w[3]) / total, full = w[3] / total;
+  const double expected = (full - mean * full) / (mean - mean * mean + 2 * (pair - mean * mean));
+  check_close(c.run(*engine, "lime", 40000).cell, {expected, expected, expected}, 0.015);
 }
 
 TEST_CASE("occlusion is the exact difference of logits") {
@@ -210,7 +211,7 @@ TEST_CASE("SmoothGrad and VarGrad: moments of a gradient that is linear in the n
   // The gradient at x + noise is 2 a (x + noise), noise of deviation 0.1 times the range 2 of x.
   const double deviation = 0.2;
   std::vector<double> mean(4, 0.0), variance(4, 0.0);
-  constexpr int kSeeds = 60;
+  constexpr int kSeeds = 4000;
   for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
     const auto m = c.run(*engine, "smoothgrad", 4000, seed).cell, v = c.run(*engine, "vargrad", 4000, seed).cell;
     for (std::size_t i = 0; i < 4; ++i) mean[i] += m[i] / kSeeds, variance[i] += v[i] / kSeeds;
