@@ -35,10 +35,18 @@ Outside outside(const std::vector<double>& map, const ImageComparison& image) {
   return o;
 }
 
+bool planted_on_top(const std::vector<double>& map, const CompareImage& image, std::int64_t top) {
+  const auto order = by_importance(map);
+  for (std::size_t k = 0; k < std::min(order.size(), static_cast<std::size_t>(top)); ++k)
+    if (image.planted[order[k]] != 0) return true;
+  return false;
+}
+
 class Run {
  public:
   Run(Engine& engine, const std::vector<CompareImage>& images, const CompareOptions& o) : engine_(engine), images_(images), o_(o) {
     result_.methods = o.methods;
+    result_.top = o.top;
     result_.asked = static_cast<std::int64_t>(images.size());
     for (const Metric* m : o.metrics) {
       if (!m->by_baseline) result_.columns.push_back({m, m->name, Baseline::zero});
@@ -104,6 +112,10 @@ class Run {
     for (std::size_t m = 0; m < o_.methods.size(); ++m) {
       report(i, 1 + m, o_.methods[m]->name);
       BL_TRY(one, method(*o_.methods[m], asked, sampling, map, eva_seconds, out));
+      if (one.reason.empty() && !given.planted.empty()) {
+        one.found = planted_on_top(one.map, given, o_.top);
+        one.found_size = planted_on_top(magnitude(one.map), given, o_.top);
+      }
       out.methods.push_back(std::move(one));
     }
     BL_CHECK(measure(i, out));
@@ -232,6 +244,9 @@ MethodSummary summarise(const Comparison& c, std::size_t method) {
     distance += m.outside.sum;
     s.largest_distance = std::max(s.largest_distance, m.outside.largest);
     s.blind += m.overlap && *m.overlap < image.attained_base;
+    s.planted += m.found.has_value();
+    s.found += m.found.value_or(false);
+    s.found_size += m.found_size.value_or(false);
   }
   if (s.images == 0) return s;
   s.reason.clear();
@@ -250,6 +265,15 @@ MethodSummary summarise(const Comparison& c, std::size_t method) {
   s.agreement_size = pair(size);
   for (const auto& v : scores) s.scores.push_back(pair(v));
   return s;
+}
+
+std::optional<std::pair<double, double>> paired_difference(const Comparison& c, std::size_t column, std::size_t a, std::size_t b) {
+  std::vector<double> differences;
+  for (const auto& image : c.images)
+    if (image.methods[a].reason.empty() && image.methods[b].reason.empty()) differences.push_back(image.methods[a].scores[column] - image.methods[b].scores[column]);
+  if (differences.empty()) return std::nullopt;
+  const auto m = mean_interval(differences);
+  return std::pair(m.mean, m.half_width);
 }
 
 }  // namespace boundlight

@@ -26,6 +26,7 @@ struct CompareImage {
   PixelFrame frame;
   Cells cells;
   Picture picture;       // as given; grey or RGB
+  std::vector<char> planted;  // per cell: the evidence is known to lie there; empty: not known
 };
 
 struct CompareMethod {
@@ -42,6 +43,7 @@ struct CompareOptions {
   std::vector<const Metric*> metrics;
   Baseline removed = Baseline::zero;                  // for methods that remove cells
   std::vector<Baseline> baselines = {Baseline::random};  // for metrics
+  std::int64_t top = 3;                               // planted evidence counts as found among so many cells
   SamplingOptions sampling;                           // seed: of the first image; the next ones count up
   EvaOptions eva;
   MetricOptions metric;
@@ -63,6 +65,8 @@ struct MethodOnImage {
   double agreement = 0, agreement_size = 0;  // rank correlation with the certified map's estimate, of the map and of |map|
   std::optional<double> overlap;       // what the method takes AO(B) to be
   Outside outside;                     // drop methods
+  std::optional<bool> found;           // a planted cell is among the first `top` by falling importance
+  std::optional<bool> found_size;      // by falling |importance|
   std::vector<double> scores;          // one per column of Comparison
   std::vector<std::vector<double>> curves;
   std::vector<std::int64_t> missing;
@@ -89,6 +93,7 @@ struct Comparison {
   std::vector<MetricColumn> columns;
   std::vector<ImageComparison> images;  // those that were finished
   std::int64_t asked = 0;               // images asked for
+  std::int64_t top = 3;
   bool complete = true;                 // false: stopped; what is there holds for the images that were finished
 };
 
@@ -107,7 +112,12 @@ struct MethodSummary {
   // below what was attained.
   double below = 0, above = 0, mean_distance = 0, largest_distance = 0;
   std::int64_t blind = 0;
+  std::int64_t planted = 0, found = 0, found_size = 0;  // images with planted evidence; of these, found
 };
 MethodSummary summarise(const Comparison& c, std::size_t method);
+
+// Mean of score(a) - score(b) in one column over the images where both apply, and the half-width of its 95 % interval: pairs of
+// scores on the same image leave out what images differ in. Nothing when no image has both.
+std::optional<std::pair<double, double>> paired_difference(const Comparison& c, std::size_t column, std::size_t a, std::size_t b);
 
 }  // namespace boundlight

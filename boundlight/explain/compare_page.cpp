@@ -23,16 +23,24 @@ std::string fixed(double x, int digits) {
 
 std::string with_interval(const std::pair<double, double>& m) { return fixed(m.first, 3) + " &plusmn; " + fixed(m.second, 3); }
 
+bool with_planted(const std::vector<MethodSummary>& rows) {
+  return std::any_of(rows.begin(), rows.end(), [](const MethodSummary& s) { return s.planted > 0; });
+}
+
+std::string found_of(const MethodSummary& s) { return std::to_string(s.found) + " of " + std::to_string(s.planted); }
+
 std::string table(const Comparison& c, const std::vector<MethodSummary>& rows) {
+  const bool planted = with_planted(rows);
   std::string h = "<div class=\"wide\"><table><tr><th>method</th>";
   for (const auto& column : c.columns)
     h += "<th>" + escaped_html(column.metric->title) + (column.metric->by_baseline ? "<br>" + std::string(name_of(column.baseline)) : "") + (column.metric->higher_better ? " &uarr;" : " &darr;") + "</th>";
-  h += "<th>rank correlation with the certified map</th><th>seconds per image</th><th>model evaluations</th><th>cells outside of the certified interval</th></tr>\n";
+  h += "<th>rank correlation with the certified map</th><th>seconds per image</th><th>model evaluations</th><th>cells outside of the certified interval</th>" +
+       (planted ? "<th>planted evidence in the top " + std::to_string(c.top) + "</th>" : std::string()) + "</tr>\n";
   for (std::size_t m = 0; m < c.methods.size(); ++m) {
     const auto& s = rows[m];
     h += "<tr><td title=\"" + escaped_html(c.methods[m]->source) + "\">" + escaped_html(c.methods[m]->title) + "</td>";
     if (s.images == 0) {
-      h += "<td colspan=\"" + std::to_string(c.columns.size() + 4) + "\">not applicable: " + escaped_html(s.reason) + "</td></tr>\n";
+      h += "<td colspan=\"" + std::to_string(c.columns.size() + (planted ? 5 : 4)) + "\">not applicable: " + escaped_html(s.reason) + "</td></tr>\n";
       continue;
     }
     for (std::size_t k = 0; k < c.columns.size(); ++k) {
@@ -42,7 +50,7 @@ std::string table(const Comparison& c, const std::vector<MethodSummary>& rows) {
     h += "<td>" + with_interval(s.agreement) + "</td><td>" + short_number(s.seconds) + "</td><td>" + fixed(s.evaluations, 0) + "</td><td>" +
          (c.methods[m]->drop ? fixed(100 * (s.below + s.above), 1) + " % (by " + short_number(s.mean_distance) + " in the mean, " + short_number(s.largest_distance) + " at most)"
                              : std::string("not applicable")) +
-         "</td></tr>\n";
+         "</td>" + (planted ? "<td>" + found_of(s) + "</td>" : std::string()) + "</tr>\n";
   }
   return h + "</table></div>\n";
 }
@@ -67,7 +75,8 @@ std::string curves(const Comparison& c, const std::vector<MethodSummary>& rows, 
   std::string h = "<figure><svg viewBox=\"0 0 820 300\" role=\"img\" aria-label=\"" + escaped_html(c.columns[column].name) + "\"><path d=\"M40 10V270H600\" fill=\"none\" stroke=\"#888\"/>"
                   "<text x=\"36\" y=\"20\" text-anchor=\"end\">" + short_number(top) + "</text><text x=\"36\" y=\"272\" text-anchor=\"end\">0</text>";
   for (std::size_t i = 0; i < lines.size(); ++i) {
-    const std::string colour = "hsl(" + std::to_string(360 * i / lines.size()) + ",70%," + (i % 2 ? "55%" : "38%") + ")";
+    std::string colour = "hsl(";
+    colour.append(std::to_string(360 * i / lines.size())).append(i % 2 ? ",70%,55%)" : ",70%,38%)");
     std::string path;
     const auto& mean = lines[i].second;
     for (std::size_t j = 0; j < mean.size(); ++j)
@@ -103,11 +112,13 @@ std::vector<std::string> compare_words(const Comparison& c) {
     if (!best) continue;
     const auto [mean, half] = rows[*best].scores[k];
     std::string close;
-    for (std::size_t m = 0; m < rows.size(); ++m)
-      if (m != *best && rows[m].images > 0 && c.methods[m]->name != "random" && std::fabs(rows[m].scores[k].first - mean) <= half + rows[m].scores[k].second)
-        close += (close.empty() ? "" : ", ") + c.methods[m]->title;
-    words.push_back("Best " + c.columns[k].name + ": " + c.methods[*best]->title + " (" + fixed(mean, 3) + ", half-width " + fixed(half, 3) + ")" +
-                    (close.empty() ? std::string("; no other method's interval meets it.") : "; the intervals of these meet it: " + close + "."));
+    for (std::size_t m = 0; m < rows.size(); ++m) {
+      if (m == *best || c.methods[m]->name == "random") continue;
+      const auto difference = paired_difference(c, k, m, *best);
+      if (difference && (c.images.size() < 2 || std::fabs(difference->first) <= difference->second)) close += (close.empty() ? "" : ", ") + c.methods[m]->title;
+    }
+    words.push_back("Best " + c.columns[k].name + ": " + c.methods[*best]->title + " (" + fixed(mean, 3) + " +- " + fixed(half, 3) + ")" +
+                    (close.empty() ? std::string("; it differs from every other method, image by image.") : "; image by image not told apart from: " + close + "."));
   }
   for (std::size_t m = 0; m < rows.size(); ++m) {
     const auto& s = rows[m];
@@ -119,6 +130,12 @@ std::vector<std::string> compare_words(const Comparison& c) {
   std::int64_t vacuous = 0;
   for (const auto& image : c.images) vacuous += image.vacuous;
   if (vacuous > 0) words.push_back("For " + std::to_string(vacuous) + " of " + count + " images the certified map is vacuous (no pair of cells is ordered by proof); rank correlations with it are then with its estimate only.");
+  if (with_planted(rows)) {
+    std::string list;
+    for (std::size_t m = 0; m < rows.size(); ++m)
+      if (rows[m].planted > 0) list += (list.empty() ? "" : ", ") + c.methods[m]->title + " " + found_of(rows[m]);
+    words.push_back("A planted cell is among the " + std::to_string(c.top) + " most important: " + list + ".");
+  }
   for (std::size_t m = 0; m < rows.size(); ++m)
     if (rows[m].images == 0) words.push_back(c.methods[m]->title + " is not applicable: " + rows[m].reason + ".");
   return words;
@@ -150,6 +167,8 @@ std::string compare_text(const Comparison& c) {
   std::vector<std::vector<std::string>> cells(1, {"method"});
   for (const auto& column : c.columns) cells[0].push_back(column.name);
   for (const char* title : {"rank corr.", "seconds", "evaluations", "outside"}) cells[0].push_back(title);
+  const bool planted = with_planted(rows);
+  if (planted) cells[0].push_back("planted in top " + std::to_string(c.top));
   for (std::size_t m = 0; m < rows.size(); ++m) {
     const auto& s = rows[m];
     std::vector<std::string> line = {c.methods[m]->title};
@@ -159,6 +178,7 @@ std::string compare_text(const Comparison& c) {
       line.push_back(short_number(s.seconds));
       line.push_back(fixed(s.evaluations, 0));
       line.push_back(c.methods[m]->drop ? fixed(100 * (s.below + s.above), 1) + " %" : "-");
+      if (planted) line.push_back(found_of(s));
     } else {
       line.push_back("not applicable");
     }

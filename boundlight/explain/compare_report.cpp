@@ -47,10 +47,14 @@ Json method_json(const Comparison& c, std::size_t m) {
   for (std::size_t k = 0; k < c.columns.size(); ++k) {
     Json score = interval(s.scores[k]);
     if (c.columns[k].metric->run == robustness) score["sets_without_change"] = s.missing[k];
+    for (std::size_t e = 0; e < c.methods.size(); ++e)
+      if (c.methods[e]->name == "eva" && e != m)
+        if (const auto difference = paired_difference(c, k, m, e)) score["minus_eva"] = interval(*difference);
     j["metrics"][c.columns[k].name] = std::move(score);
   }
   j["rank_correlation"] = interval(s.agreement);
   j["rank_correlation_of_size"] = interval(s.agreement_size);
+  if (s.planted > 0) j["planted_found"] = {{"images", s.planted}, {"top", c.top}, {"found", s.found}, {"found_by_size", s.found_size}};
   j["outside_certified"] = method.drop ? outside_json(s) : Json("not applicable: the method estimates another quantity");
   return j;
 }
@@ -70,6 +74,7 @@ Json image_json(const Comparison& c, const ImageComparison& image) {
         if (!run.curves[k].empty()) one["curves"][c.columns[k].name] = list(run.curves[k]);
       }
       if (run.overlap) one["overlap"] = *run.overlap;
+      if (run.found) one["planted_found"] = *run.found;
       if (c.methods[m]->drop) {
         Json outside = Json::array();
         for (std::size_t u = 0; u < run.map.size(); ++u)
@@ -138,24 +143,36 @@ std::string compare_json(const Comparison& c, const CompareReport& report) {
 }
 
 std::string compare_csv(const Comparison& c) {
-  std::string csv = "method,title,applicable,images,seconds,evaluations";
-  for (const auto& column : c.columns) csv += "," + column.name + "," + column.name + " half width";
-  csv += ",rank correlation,rank correlation half width,rank correlation of size,share of cells outside,share below,share above,mean distance outside,largest distance outside,danger unseen\n";
+  std::vector<std::string> head = {"method", "title", "applicable", "images", "seconds", "evaluations"};
+  for (const auto& column : c.columns) {
+    head.push_back(column.name);
+    head.push_back(column.name + " half width");
+  }
+  for (const char* name : {"rank correlation", "rank correlation half width", "rank correlation of size", "planted images", "planted found", "planted found by size", "share of cells outside",
+                           "share below", "share above", "mean distance outside", "largest distance outside", "danger unseen"})
+    head.emplace_back(name);
+  std::string csv;
+  const auto add = [&](std::vector<std::string> row) {
+    row.resize(head.size());
+    for (std::size_t k = 0; k < row.size(); ++k) csv.append(k > 0 ? "," : "").append(row[k]);
+    csv += '\n';
+  };
+  add(head);
   for (std::size_t m = 0; m < c.methods.size(); ++m) {
     const MethodSummary s = summarise(c, m);
-    csv += c.methods[m]->name + ",\"" + c.methods[m]->title + "\"," + (s.images > 0 ? "yes" : "no") + "," + std::to_string(s.images);
-    if (s.images == 0) {
-      csv += std::string(2 + 2 * c.columns.size() + 9, ',') + "\n";
-      continue;
+    std::string title = "\"";
+    title.append(c.methods[m]->title).append("\"");
+    std::vector<std::string> row = {c.methods[m]->name, title, s.images > 0 ? "yes" : "no", std::to_string(s.images)};
+    if (s.images > 0) {
+      row.insert(row.end(), {csv_number(s.seconds), csv_number(s.evaluations)});
+      for (const auto& [mean, half] : s.scores) row.insert(row.end(), {csv_number(mean), csv_number(half)});
+      row.insert(row.end(), {csv_number(s.agreement.first), csv_number(s.agreement.second), csv_number(s.agreement_size.first)});
+      if (s.planted > 0) row.insert(row.end(), {std::to_string(s.planted), std::to_string(s.found), std::to_string(s.found_size)});
+      else row.insert(row.end(), 3, "");
+      if (c.methods[m]->drop)
+        row.insert(row.end(), {csv_number(s.below + s.above), csv_number(s.below), csv_number(s.above), csv_number(s.mean_distance), csv_number(s.largest_distance), std::to_string(s.blind)});
     }
-    csv += "," + csv_number(s.seconds) + "," + csv_number(s.evaluations);
-    for (const auto& [mean, half] : s.scores) csv += "," + csv_number(mean) + "," + csv_number(half);
-    csv += "," + csv_number(s.agreement.first) + "," + csv_number(s.agreement.second) + "," + csv_number(s.agreement_size.first);
-    if (c.methods[m]->drop)
-      csv += "," + csv_number(s.below + s.above) + "," + csv_number(s.below) + "," + csv_number(s.above) + "," + csv_number(s.mean_distance) + "," +
-             csv_number(s.largest_distance) + "," + std::to_string(s.blind);
-    else csv += ",,,,,,";
-    csv += "\n";
+    add(std::move(row));
   }
   return csv;
 }

@@ -179,7 +179,7 @@ TEST_CASE("KernelSHAP is the Shapley value when the budget covers all coalitions
   small.budget = 11;
   const auto refused = find_method("kernelshap")->run(*engine, c.q, small);
   REQUIRE(!refused.ok());
-  CHECK(refused.error().text().find("raise --budget") != std::string::npos);
+  CHECK(refused.error().text().find("raise it to") != std::string::npos);
 }
 
 TEST_CASE("Integrated Gradients: exact on quadratics, complete on networks") {

@@ -31,6 +31,7 @@ class CountingEngine : public Engine {
   Result<BoundResult> bound(const Regions& r, const Forms& f, const BoundOptions& o, const ValueBoxes* known) override { return inner_.bound(r, f, o, known); }
   Result<FamilyResult> family(const BoxFamily& b, const Forms& f, Tier t, const BoundOptions& o) override { return inner_.family(b, f, t, o); }
   Result<ValueBoxes> boxes(const Regions& r, const BoundOptions& o, const ValueBoxes* known) override { return inner_.boxes(r, o, known); }
+  Result<void> search(SplitSearch& s) override { return inner_.search(s); }
 
  private:
   Engine& inner_;

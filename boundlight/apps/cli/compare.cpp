@@ -15,8 +15,8 @@ struct Options {
   InputArguments input;
   std::vector<std::string> images, methods = {"all"}, metrics = {"all"}, baselines = {"random"};
   RegionArguments region;
-  std::string cells = "12x12", segments, tier = "alpha", removed = "zero", score = "probability", out, json, device = "cpu";
-  std::int64_t label = -1, budget = 4000;
+  std::string cells = "12x12", segments, planted, tier = "alpha", removed = "zero", score = "probability", out, json, device = "cpu";
+  std::int64_t label = -1, evaluations = 4000, top = 3;
   std::uint64_t seed = 1;
   double timeout = 0;
 };
@@ -32,6 +32,13 @@ std::vector<std::string> names_of_metrics() {
   std::vector<std::string> names = {"all", "none"};
   for (const auto& m : metrics()) names.push_back(m.name);
   return names;
+}
+
+// As help and completion show the words of an option; the checking is the library's, which lists them in its error.
+std::string listed(const std::vector<std::string>& names) {
+  std::string text;
+  for (const auto& name : names) text += (text.empty() ? "{" : ",") + name;
+  return text + "}";
 }
 
 EvaTier tier_named(const std::string& name) {
@@ -72,6 +79,29 @@ Result<std::vector<CompareImage>> questions(const Options& o, const std::vector<
   return images;
 }
 
+// Masks of the pixels where the evidence was planted, one per image: a cell counts when at least half of its pixels do.
+Result<void> plant(const std::string& address, std::vector<CompareImage>& images) {
+  BL_TRY(masks, load_array(address));
+  const auto values = masks.to_doubles();
+  const std::size_t pixels = static_cast<std::size_t>(images[0].cells.height * images[0].cells.width);
+  if (values.size() != images.size() * pixels)
+    return bad("planted", "the masks have " + std::to_string(values.size()) + " pixels, " + std::to_string(images.size()) + " images of " + std::to_string(images[0].cells.height) + "x" +
+                              std::to_string(images[0].cells.width) + " need " + std::to_string(images.size() * pixels));
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    auto& image = images[i];
+    std::vector<std::int64_t> inside(static_cast<std::size_t>(image.cells.count), 0), all(inside);
+    for (std::size_t p = 0; p < pixels; ++p) {
+      const auto cell = static_cast<std::size_t>(image.cells.label[p]);
+      ++all[cell];
+      inside[cell] += values[i * pixels + p] != 0;
+    }
+    for (std::size_t u = 0; u < all.size(); ++u) image.planted.push_back(2 * inside[u] >= all[u]);
+    if (std::find(image.planted.begin(), image.planted.end(), 1) == image.planted.end())
+      return bad("planted", "no cell of " + image.name + " is covered to one half by its mask; use finer --cells");
+  }
+  return {};
+}
+
 Result<CompareOptions> settings_of(const Options& o, StopToken stop) {
   CompareOptions c;
   for (const auto& name : o.methods) {
@@ -102,7 +132,8 @@ Result<CompareOptions> settings_of(const Options& o, StopToken stop) {
   once(c.methods), once(c.metrics), once(c.baselines);
   BL_TRY(removed, find_baseline(o.removed));
   c.removed = removed;
-  c.sampling.budget = o.budget;
+  c.top = o.top;
+  c.sampling.budget = o.evaluations;
   c.sampling.seed = c.metric.seed = c.eva.seed = o.seed;
   c.metric.probability = o.score == "probability";
   c.eva.tier = tier_named(o.tier);
@@ -129,8 +160,9 @@ CompareReport report_of(const Options& o, const Network& network, const CompareO
                 {"class", o.label < 0 ? "predicted" : std::to_string(o.label)}, {"tier", o.tier},
                 {"methods", joined(c.methods, [](const CompareMethod* m) { return m->name; })}, {"metrics", joined(c.metrics, [](const Metric* m) { return m->name; })},
                 {"metric baselines", joined(c.baselines, [](Baseline b) { return name_of(b); })}, {"metric score", o.score},
-                {"removed cells become", o.removed}, {"budget", std::to_string(o.budget) + " model evaluations per method and image, a gradient counts as two"},
+                {"removed cells become", o.removed}, {"evaluations", std::to_string(o.evaluations) + " of the model at most per method and image, a gradient counts as two"},
                 {"seed", std::to_string(o.seed) + " for the first image, counting up"}};
+  if (!o.planted.empty()) r.settings.emplace_back("planted evidence", o.planted + ", among the " + std::to_string(o.top) + " most important cells");
   if (!samples.empty())
     for (const auto& line : samples[0].second.applied) r.settings.emplace_back("input", line);
   return r;
@@ -150,13 +182,15 @@ Result<void> try_folder(const std::string& out) {
 
 Result<int> run(const Options& o, StopToken stop) {
   const Output output(o.json);
+  BL_TRY(settings, settings_of(o, o.timeout > 0 ? stop.with_deadline(o.timeout) : stop));
+  if (o.region.eps.empty()) return bad("eps", "the radius of the region is missing; give it in pixel units, such as --eps 2/255");
   BL_TRY(eps, parse_number("--eps", o.region.eps));
   if (!(eps > 0)) return bad("eps", "'" + o.region.eps + "' leaves no region to explain; give a positive radius in pixel units");
   BL_TRY(network, load_network(o.input.model, output));
   if (network->inputs.size() != 1) return Error{ErrorKind::unsupported, network->source, "compare needs a model with one input, this one has " + std::to_string(network->inputs.size())};
   BL_TRY(samples, load_samples(*network, o, output));
   BL_TRY(images, questions(o, samples, eps));
-  BL_TRY(settings, settings_of(o, o.timeout > 0 ? stop.with_deadline(o.timeout) : stop));
+  if (!o.planted.empty()) BL_CHECK(plant(o.planted, images));
   BL_CHECK(try_folder(o.out));
   BL_TRY(engine, make_engine(network, o.device));
   BL_TRY(options, input_options(o.input));
@@ -188,13 +222,14 @@ void add_compare(CLI::App& app, Session& session) {
   command->remove_option(command->get_option("--input"));
   command->add_option("images", o->images, "Images: a file, a folder, an array such as data.npz:images[0:20]; several allowed")->type_name("IMAGES");
   add_region_options(*command, o->region);
-  command->get_option("--eps")->required();
-  command->add_option("--methods", o->methods, "Separated by commas")->delimiter(',')->check(CLI::IsMember(names_of_methods()))->allow_extra_args(false)->capture_default_str()->group("Comparison");
-  command->add_option("--metrics", o->metrics, "Separated by commas")->delimiter(',')->check(CLI::IsMember(names_of_metrics()))->allow_extra_args(false)->capture_default_str()->group("Comparison");
-  command->add_option("--baselines", o->baselines, "What metrics put in place of removed cells; separated by commas")->delimiter(',')->check(CLI::IsMember({"zero", "mean", "blur", "random"}))->allow_extra_args(false)->capture_default_str()->group("Comparison");
+  command->add_option("--methods", o->methods, "Separated by commas")->delimiter(',')->type_name(listed(names_of_methods()))->allow_extra_args(false)->capture_default_str()->group("Comparison");
+  command->add_option("--metrics", o->metrics, "Separated by commas")->delimiter(',')->type_name(listed(names_of_metrics()))->allow_extra_args(false)->capture_default_str()->group("Comparison");
+  command->add_option("--baselines", o->baselines, "What metrics put in place of removed cells; separated by commas")->delimiter(',')->type_name("{zero,mean,blur,random}")->allow_extra_args(false)->capture_default_str()->group("Comparison");
   command->add_option("--removed", o->removed, "What methods put in place of removed cells")->check(CLI::IsMember({"zero", "mean", "blur", "random"}))->capture_default_str()->group("Comparison");
   command->add_option("--score", o->score, "What metrics follow: probability or logit")->check(CLI::IsMember({"probability", "logit"}))->capture_default_str()->group("Comparison");
-  command->add_option("--budget", o->budget, "Model evaluations per method and image; a gradient counts as two")->check(CLI::PositiveNumber)->capture_default_str()->group("Comparison");
+  command->add_option("--evaluations", o->evaluations, "Model evaluations per method and image; a gradient counts as two")->check(CLI::PositiveNumber)->capture_default_str()->group("Comparison");
+  command->add_option("--planted", o->planted, "Masks of where the evidence is known to lie, one per image: counts how often a method finds it")->type_name("FILE")->group("Comparison");
+  command->add_option("--top", o->top, "It is found when among so many most important cells")->check(CLI::PositiveNumber)->capture_default_str()->group("Comparison");
   command->add_option("--cells", o->cells, "pixels, ROWSxCOLS or slic:COUNT")->capture_default_str()->group("Map");
   command->add_option("--segments", o->segments, "Label array: equal numbers, one cell")->type_name("FILE")->group("Map");
   command->add_option("--class", o->label, "Class to explain (default: the predicted one)")->check(CLI::NonNegativeNumber)->group("Map");

@@ -111,7 +111,7 @@ Result<Attribution> kernel_shap(Engine& engine, const SamplingQuestion& q, const
   const auto cells = static_cast<std::size_t>(q.region->cells);
   if (cells < 2) return occlusion(engine, q, o);
   const Error small{ErrorKind::bad_input, "method kernelshap",
-                    "a budget of " + std::to_string(o.budget) + " evaluations does not determine " + std::to_string(cells) + " cells; raise --budget to " +
+                    "a budget of " + std::to_string(o.budget) + " evaluations does not determine " + std::to_string(cells) + " cells; raise it to " +
                         std::to_string(2 * cells + 2) + " at least"};
   if (o.budget < q.region->cells + 2) return small;
   Coalitions coalitions = choose(cells, static_cast<std::size_t>(o.budget) - 2, o.seed);
