@@ -80,10 +80,11 @@ std::string curves(const Comparison& c, const std::vector<MethodSummary>& rows, 
     std::string path;
     const auto& mean = lines[i].second;
     for (std::size_t j = 0; j < mean.size(); ++j)
-      path += (j == 0 ? "M" : "L") + fixed(40 + kWidth * static_cast<double>(j) / static_cast<double>(mean.size() - 1), 1) + " " + fixed(270 - kHeight * mean[j] / top, 1);
+      path.append(j == 0 ? "M" : "L").append(fixed(40 + kWidth * static_cast<double>(j) / static_cast<double>(mean.size() - 1), 1)).append(" ").append(fixed(270 - kHeight * mean[j] / top, 1));
     const bool eva = c.methods[lines[i].first]->name == "eva";
-    h += "<path d=\"" + path + "\" fill=\"none\" stroke=\"" + colour + "\" stroke-width=\"" + (eva ? "4" : "1.5") + "\"/><text x=\"610\" y=\"" + std::to_string(20 + 15 * i) + "\" fill=\"" + colour + "\">" +
-         escaped_html(c.methods[lines[i].first]->title) + "</text>";
+    h.append("<path d=\"").append(path).append("\" fill=\"none\" stroke=\"").append(colour).append("\" stroke-width=\"").append(eva ? "4" : "1.5");
+    h.append("\"/><text x=\"610\" y=\"").append(std::to_string(20 + 15 * i)).append("\" fill=\"").append(colour).append("\">");
+    h.append(escaped_html(c.methods[lines[i].first]->title)).append("</text>");
   }
   const bool sets = c.columns[column].metric->run == robustness;
   return h + "</svg><figcaption>" + escaped_html(c.columns[column].name) + ": mean over the images, " +

@@ -12,7 +12,7 @@ import support
 from support import BAD_INPUT, BINARY, CHEAT, DONE, EXAMPLES, HONEST, INTERRUPTED, TIMEOUT
 
 LEAKY = str(EXAMPLES / "images.npz") + ":leaky"
-QUICK = ["--methods", "eva,saliency,occlusion,sampled-eva", "--evaluations", "80", "--eps", "1/255", "--cells", "4x4", "--tier", "refined"]
+QUICK = ["--methods", "eva,saliency,occlusion,sampled-eva", "--evaluations", "80", "--eps", "1/255", "--cells", "4x4", "--tier", "shared"]
 
 
 class Compare(support.Case):
@@ -36,7 +36,7 @@ class Compare(support.Case):
 
     def test_json_alone_and_seeds(self):
         words = ["compare", CHEAT, LEAKY + "[0]", "--methods", "eva,rise,sampled-eva", "--evaluations", "100", "--metrics", "mufidelity", "--baselines", "mean,blur",
-                 "--eps", "1/255", "--cells", "4x4", "--tier", "refined"]
+                 "--eps", "1/255", "--cells", "4x4", "--tier", "shared"]
         first, again, other = self.run_json(*words, code=DONE), self.run_json(*words, code=DONE), self.run_json(*words, "--seed", "2", code=DONE)
         maps = lambda table: [table["per_image"][0]["methods"][m]["map"] for m in ("rise", "sampled-eva")]
         self.assertEqual(maps(first), maps(again))
@@ -49,15 +49,15 @@ class Compare(support.Case):
         for name in ("disc.png", "cross.png"):
             shutil.copy(EXAMPLES / name, pictures)
         (pictures / "notes.txt").write_text("no image")
-        found = self.run_json("compare", HONEST, pictures, EXAMPLES / "square.png", "--methods", "saliency", "--metrics", "none", "--eps", "1/255", "--cells", "4x4", "--tier", "refined", code=DONE)
+        found = self.run_json("compare", HONEST, pictures, EXAMPLES / "square.png", "--methods", "saliency", "--metrics", "none", "--eps", "1/255", "--cells", "4x4", "--tier", "shared", code=DONE)
         self.assertEqual([i["name"].rsplit("/", 1)[1] for i in found["per_image"]], ["cross.png", "disc.png", "square.png"])
 
     def test_grad_cam_on_a_convolution(self):
-        found = self.run_json("compare", CHEAT, LEAKY + "[0]", "--methods", "gradcam,gradcam++", "--metrics", "none", "--eps", "1/255", "--cells", "8x8", "--tier", "refined", code=DONE)
+        found = self.run_json("compare", CHEAT, LEAKY + "[0]", "--methods", "gradcam,gradcam++", "--metrics", "none", "--eps", "1/255", "--cells", "8x8", "--tier", "shared", code=DONE)
         self.assertEqual([m["applicable"] for m in found["methods"]], [True, True])
 
     def test_planted(self):
-        words = ["compare", CHEAT, LEAKY + "[0:2]", "--methods", "random", "--metrics", "none", "--eps", "1/255", "--cells", "8x8", "--tier", "refined", "--planted"]
+        words = ["compare", CHEAT, LEAKY + "[0:2]", "--methods", "random", "--metrics", "none", "--eps", "1/255", "--cells", "8x8", "--tier", "shared", "--planted"]
         found = self.run_json(*words, str(EXAMPLES / "images.npz") + ":masks[0:2]", "--top", "64", code=DONE)
         self.assertEqual(found["methods"][0]["planted_found"], {"images": 2, "top": 64, "found": 2, "found_by_size": 2})
         self.refused("masks have 1024 pixels, 2 images of 32x32 need 2048", *words, str(EXAMPLES / "images.npz") + ":masks[0]")
@@ -71,13 +71,13 @@ class Compare(support.Case):
         self.refused("--eps.*missing", *base)
         for wrong in ("0", "-1", "nan", "inf"):
             self.refused("--eps", *base, "--eps=" + wrong)
-        self.refused("--cells", *base, *eps, "--cells", "0x4")
+        self.refused("at least one row", *base, *eps, "--cells", "0x4")
         self.refused("cover no pixel", *base, *eps, "--cells", "64x64")
         self.refused("no images were given", "compare", CHEAT, *eps)
         self.refused("nowhere", "compare", CHEAT, "nowhere.png", *eps)
         empty = self.folder / "empty"
         empty.mkdir()
-        self.refused("no file that can be an input", "compare", CHEAT, empty, *eps)
+        self.refused("holds no PNG", "compare", CHEAT, empty, *eps)
         self.refused("cannot make the output folder", *base, *eps, "--out", self.file("taken", "x"))
         self.refused("class 9 is out of range", *base, *eps, "--class", "9", "--methods", "saliency", "--cells", "4x4")
         self.refused("linf", *base, *eps, "--norm", "l2")
@@ -85,7 +85,7 @@ class Compare(support.Case):
             done = self.run_command(*base, *eps, *words, code=BAD_INPUT)
             self.assertIn(words[0], done.stderr)
         # A budget that one method cannot use is that method's row, not the end of the others.
-        found = self.run_json(*base, *eps, "--methods", "kernelshap,saliency", "--metrics", "none", "--evaluations", "5", "--cells", "4x4", "--tier", "refined", code=DONE)
+        found = self.run_json(*base, *eps, "--methods", "kernelshap,saliency", "--metrics", "none", "--evaluations", "5", "--cells", "4x4", "--tier", "shared", code=DONE)
         self.assertEqual([m["applicable"] for m in found["methods"]], [False, True])
         self.assertRegex(found["methods"][0]["reason"], "raise it")
 

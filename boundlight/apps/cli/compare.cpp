@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "boundlight/apps/cli/image_questions.hpp"
+#include "boundlight/apps/cli/images.hpp"
 #include "boundlight/apps/cli/progress.hpp"
 #include "boundlight/core/files.hpp"
 #include "boundlight/explain/compare_page.hpp"
@@ -18,7 +19,7 @@ struct Options {
   std::string cells = "12x12", segments, planted, tier = "alpha", removed = "zero", score = "probability", out, json, device = "cpu";
   std::int64_t label = -1, evaluations = 4000, top = 3;
   std::uint64_t seed = 1;
-  double timeout = 0;
+  double timeout = 0, budget = 0;
 };
 
 Error bad(const std::string& option, const std::string& what) { return {ErrorKind::bad_input, "option --" + option, what}; }
@@ -45,26 +46,9 @@ EvaTier tier_named(const std::string& name) {
   return name == "shared" ? EvaTier::shared : name == "refined" ? EvaTier::refined : name == "full" ? EvaTier::full : EvaTier::alpha;
 }
 
-// The samples of every file, each with a name that says where it came from.
-Result<std::vector<std::pair<std::string, PreparedInput>>> load_samples(const Network& network, const Options& o, const Output& output) {
-  if (o.images.empty()) return Error{ErrorKind::bad_input, "compare", "no images were given; name a file, a folder or an array such as data.npz:images[0:20] after the model"};
-  BL_TRY(options, input_options(o.input));
-  std::vector<std::pair<std::string, PreparedInput>> all;
-  for (const auto& given : o.images) {
-    BL_TRY(files, files_of(given));
-    for (const auto& file : files) {
-      BL_TRY(samples, load_inputs(file, network.values[static_cast<std::size_t>(network.inputs[0])].shape, options));
-      if (all.empty() && output.text() && !samples.empty())
-        for (const auto& line : samples[0].applied) std::fprintf(stderr, "input: %s\n", line.c_str());
-      for (std::size_t i = 0; i < samples.size(); ++i) all.emplace_back(samples.size() > 1 ? file + " #" + std::to_string(i) : file, std::move(samples[i]));
-    }
-  }
-  return all;
-}
-
-Result<std::vector<CompareImage>> questions(const Options& o, const std::vector<std::pair<std::string, PreparedInput>>& samples, double eps) {
+Result<std::vector<CompareImage>> questions(const Options& o, const std::vector<NamedImage>& samples, double eps) {
   std::vector<CompareImage> images;
-  for (const auto& [name, sample] : samples) {
+  for (const auto& [name, folder, sample] : samples) {
     CompareImage image;
     image.name = name;
     BL_TRY(cells, cells_of(o.cells, o.segments, sample));
@@ -137,6 +121,7 @@ Result<CompareOptions> settings_of(const Options& o, StopToken stop) {
   c.sampling.seed = c.metric.seed = c.eva.seed = o.seed;
   c.metric.probability = o.score == "probability";
   c.eva.tier = tier_named(o.tier);
+  c.eva.budget = o.budget;
   c.stop = stop;
   return c;
 }
@@ -148,7 +133,7 @@ std::string joined(const std::vector<T>& list, Name name) {
   return text;
 }
 
-CompareReport report_of(const Options& o, const Network& network, const CompareOptions& c, const std::vector<std::pair<std::string, PreparedInput>>& samples, const std::vector<std::string>& labels) {
+CompareReport report_of(const Options& o, const Network& network, const CompareOptions& c, const std::vector<NamedImage>& samples, const std::vector<std::string>& labels) {
   CompareReport r;
   r.model = network.source;
   r.sha256 = network.sha256;
@@ -157,14 +142,14 @@ CompareReport report_of(const Options& o, const Network& network, const CompareO
   r.device = o.device;
   r.labels = labels;
   r.settings = {{"eps", o.region.eps}, {"norm", "linf"}, {"clip", o.region.clip.empty() ? "natural range" : o.region.clip}, {"cells", o.segments.empty() ? o.cells : o.segments},
-                {"class", o.label < 0 ? "predicted" : std::to_string(o.label)}, {"tier", o.tier},
+                {"class", o.label < 0 ? "predicted" : std::to_string(o.label)}, {"tier", o.tier + (o.budget > 0 ? ", and " + std::to_string(o.budget) + " seconds of splits" : std::string())},
                 {"methods", joined(c.methods, [](const CompareMethod* m) { return m->name; })}, {"metrics", joined(c.metrics, [](const Metric* m) { return m->name; })},
                 {"metric baselines", joined(c.baselines, [](Baseline b) { return name_of(b); })}, {"metric score", o.score},
                 {"removed cells become", o.removed}, {"evaluations", std::to_string(o.evaluations) + " of the model at most per method and image, a gradient counts as two"},
                 {"seed", std::to_string(o.seed) + " for the first image, counting up"}};
   if (!o.planted.empty()) r.settings.emplace_back("planted evidence", o.planted + ", among the " + std::to_string(o.top) + " most important cells");
   if (!samples.empty())
-    for (const auto& line : samples[0].second.applied) r.settings.emplace_back("input", line);
+    for (const auto& line : samples[0].input.applied) r.settings.emplace_back("input", line);
   return r;
 }
 
@@ -187,8 +172,10 @@ Result<int> run(const Options& o, StopToken stop) {
   BL_TRY(eps, parse_number("--eps", o.region.eps));
   if (!(eps > 0)) return bad("eps", "'" + o.region.eps + "' leaves no region to explain; give a positive radius in pixel units");
   BL_TRY(network, load_network(o.input.model, output));
-  if (network->inputs.size() != 1) return Error{ErrorKind::unsupported, network->source, "compare needs a model with one input, this one has " + std::to_string(network->inputs.size())};
-  BL_TRY(samples, load_samples(*network, o, output));
+  if (o.images.empty()) return Error{ErrorKind::bad_input, "compare", "no images were given; name a file, a folder or an array such as data.npz:images[0:20] after the model"};
+  InputArguments input = o.input;
+  input.inputs = o.images;
+  BL_TRY(samples, load_images(*network, input, output));
   BL_TRY(images, questions(o, samples, eps));
   if (!o.planted.empty()) BL_CHECK(plant(o.planted, images));
   BL_CHECK(try_folder(o.out));
@@ -234,6 +221,7 @@ void add_compare(CLI::App& app, Session& session) {
   command->add_option("--segments", o->segments, "Label array: equal numbers, one cell")->type_name("FILE")->group("Map");
   command->add_option("--class", o->label, "Class to explain (default: the predicted one)")->check(CLI::NonNegativeNumber)->group("Map");
   command->add_option("--tier", o->tier, "Of the certified map: shared, refined, full or alpha")->check(CLI::IsMember({"shared", "refined", "full", "alpha"}))->capture_default_str()->group("Map");
+  command->add_option("--budget", o->budget, "Seconds per image for tightening the certified map by splits of its region")->check(CLI::NonNegativeNumber)->group("Map");
   command->add_option("--seed", o->seed, "Seed of everything random")->capture_default_str();
   command->add_option("--timeout", o->timeout, "Seconds; the images done by then are reported")->check(CLI::PositiveNumber);
   command->add_option("--device", o->device, "cpu, cuda or emulated")->capture_default_str();

@@ -1,9 +1,7 @@
 #include "boundlight/apps/cli/image_questions.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <cstdio>
-#include <set>
 
 namespace boundlight::cli {
 
@@ -63,22 +61,6 @@ Picture shown(const PreparedInput& sample) {
   if (form.image && (form.channels == 1 || form.channels == 3 || form.channels == 4))
     return picture_of(form, sample.pixels, sample.range && sample.range->hi > 0 ? sample.range->hi : 1);
   return Picture{form.height, form.width, 1, std::vector<std::uint8_t>(static_cast<std::size_t>(form.height * form.width), 128)};
-}
-
-Result<std::vector<std::string>> files_of(const std::string& path) {
-  std::error_code error;
-  if (!std::filesystem::is_directory(path, error)) return std::vector<std::string>{path};
-  static const std::set<std::string> kKnown = {".png", ".jpg", ".jpeg", ".npy", ".npz", ".csv"};
-  std::vector<std::string> files;
-  for (const auto& entry : std::filesystem::directory_iterator(path, error)) {
-    std::string ending = entry.path().extension().string();
-    std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    if (entry.is_regular_file() && kKnown.count(ending) > 0) files.push_back(entry.path().string());
-  }
-  if (error) return Error{ErrorKind::io, path, "cannot read the folder: " + error.message()};
-  if (files.empty()) return Error{ErrorKind::bad_input, path, "the folder has no file that can be an input (png, jpg, jpeg, npy, npz, csv)"};
-  std::sort(files.begin(), files.end());
-  return files;
 }
 
 }  // namespace boundlight::cli

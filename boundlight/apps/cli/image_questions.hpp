@@ -20,7 +20,4 @@ PixelFrame frame_of(const PreparedInput& sample);
 // The sample for showing: grey, RGB or RGBA; a plain grey field where it is no image.
 Picture shown(const PreparedInput& sample);
 
-// Files of a folder that can be inputs (png, jpg, jpeg, npy, npz, csv), in order of name; the path itself when it is no folder.
-Result<std::vector<std::string>> files_of(const std::string& path);
-
 }  // namespace boundlight::cli
