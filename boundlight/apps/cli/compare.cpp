@@ -222,7 +222,7 @@ void add_compare(CLI::App& app, Session& session) {
   command->add_option("--class", o->label, "Class to explain (default: the predicted one)")->check(CLI::NonNegativeNumber)->group("Map");
   command->add_option("--tier", o->tier, "Of the certified map: shared, refined, full or alpha")->check(CLI::IsMember({"shared", "refined", "full", "alpha"}))->capture_default_str()->group("Map");
   command->add_option("--budget", o->budget, "Seconds per image for tightening the certified map by splits of its region")->check(CLI::NonNegativeNumber)->group("Map");
-  command->add_option("--seed", o->seed, "Seed of everything random")->capture_default_str();
+  command->add_option("--seed", o->seed, "Seed of everything random")->check(CLI::NonNegativeNumber)->capture_default_str();
   command->add_option("--timeout", o->timeout, "Seconds; the images done by then are reported")->check(CLI::PositiveNumber);
   command->add_option("--device", o->device, "cpu, cuda or emulated")->capture_default_str();
   command->add_option("--out", o->out, "Folder for table.json, table.csv, report.html, maps.png, maps.npz")->type_name("DIR");
