@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "boundlight/bounds/json_numbers.hpp"
 #include "boundlight/core/files.hpp"
+#include "boundlight/explain/html.hpp"
 #include "boundlight/explain/picture.hpp"
 #include "boundlight/models/array.hpp"
 
@@ -26,37 +26,8 @@ Json list(const std::vector<double>& v, double (*outward)(double) = nullptr) {
   return j;
 }
 
-std::string short_number(double x) {
-  char buffer[40];
-  std::snprintf(buffer, sizeof buffer, "%.4g", x);
-  return buffer;
-}
-
 std::string name_of_class(const ReportInput& input, std::int64_t k) {
   return k >= 0 && k < static_cast<std::int64_t>(input.labels.size()) ? input.labels[static_cast<std::size_t>(k)] + " (" + std::to_string(k) + ")" : std::to_string(k);
-}
-
-std::string base64(const std::string& bytes) {
-  static constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t block = 0;
-    for (std::size_t k = 0; k < 3; ++k) block = block << 8 | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0U);
-    for (std::size_t k = 0; k < 4; ++k) out += i + k <= bytes.size() && (k < 2 || i + k - 1 < bytes.size()) ? kDigits[block >> (18 - 6 * k) & 63] : '=';
-  }
-  return out;
-}
-
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '<') out += "&lt;";
-    else if (c == '>') out += "&gt;";
-    else if (c == '&') out += "&amp;";
-    else if (c == '"') out += "&quot;";
-    else out += c;
-  }
-  return out;
 }
 
 double top_of(const std::vector<double>& v) {
@@ -70,12 +41,12 @@ std::string html_of(const EvaMap& map, const Cells& cells, const ReportInput& in
   const auto figure = [](const std::string& png, const std::string& caption) {
     return "<figure><img alt=\"" + caption + "\" src=\"data:image/png;base64," + base64(png) + "\"><figcaption>" + caption + "</figcaption></figure>\n";
   };
-  std::string h = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>boundlight: " + escaped(input.input) +
+  std::string h = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>boundlight: " + escaped_html(input.input) +
                   "</title>\n<style>body{font:16px/1.5 sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}figure{margin:1rem 0}"
                   "img{max-width:100%;image-rendering:pixelated}figcaption{color:#555}table{border-collapse:collapse}td,th{padding:.2rem .8rem .2rem 0;text-align:left;"
                   "border-bottom:1px solid #ddd;vertical-align:top}@media print{body{margin:0}figure{break-inside:avoid}}</style>\n<h1>What this decision rests on</h1>\n<p><b>" +
-                  escaped(input.model) + "</b> on <b>" + escaped(input.input) + "</b></p>\n";
-  for (const auto& line : in_words(map, input)) h += "<p>" + escaped(line) + "</p>\n";
+                  escaped_html(input.model) + "</b> on <b>" + escaped_html(input.input) + "</b></p>\n";
+  for (const auto& line : in_words(map, input)) h += "<p>" + escaped_html(line) + "</p>\n";
   h += "<figure><img alt=\"the image\" style=\"width:12rem\" src=\"data:image/png;base64," + base64(encode_png(input.image)) + "\"><figcaption>The image</figcaption></figure>\n";
   h += figure(overlay_png, "The image under the map") + figure(map_png, "Estimated importance of every cell: how much of the overlap needs this cell to move") +
        figure(interval_png, "Certified: lower end, estimate, upper end of every cell's importance, one scale");
@@ -89,10 +60,10 @@ std::string html_of(const EvaMap& map, const Cells& cells, const ReportInput& in
     h += "<tr><td>" + std::to_string(u) + "</td><td>" + place + "</td><td>" + short_number(map.estimate[u]) + "</td><td>[" + short_number(map.lower[u]) + ", " + short_number(map.upper[u]) + "]</td></tr>\n";
   }
   h += "</table>\n<h2>Settings</h2>\n<table>\n";
-  for (const auto& [name, value] : input.settings) h += "<tr><td>" + escaped(name) + "</td><td>" + escaped(value) + "</td></tr>\n";
-  h += "<tr><td>model sha256</td><td>" + input.sha256 + "</td></tr>\n<tr><td>boundlight</td><td>" + escaped(input.version) + ", " + escaped(input.device) + "</td></tr>\n";
-  for (const auto& [stage, seconds] : map.seconds) h += "<tr><td>seconds: " + escaped(stage) + "</td><td>" + short_number(seconds) + "</td></tr>\n";
-  for (const auto& note : map.notes) h += "<tr><td>note</td><td>" + escaped(note) + "</td></tr>\n";
+  for (const auto& [name, value] : input.settings) h += "<tr><td>" + escaped_html(name) + "</td><td>" + escaped_html(value) + "</td></tr>\n";
+  h += "<tr><td>model sha256</td><td>" + input.sha256 + "</td></tr>\n<tr><td>boundlight</td><td>" + escaped_html(input.version) + ", " + escaped_html(input.device) + "</td></tr>\n";
+  for (const auto& [stage, seconds] : map.seconds) h += "<tr><td>seconds: " + escaped_html(stage) + "</td><td>" + short_number(seconds) + "</td></tr>\n";
+  for (const auto& note : map.notes) h += "<tr><td>note</td><td>" + escaped_html(note) + "</td></tr>\n";
   return h + "</table>\n</html>\n";
 }
 

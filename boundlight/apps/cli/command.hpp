@@ -66,5 +66,6 @@ void add_explain(CLI::App& app, Session& session);
 void add_verify(CLI::App& app, Session& session);
 void add_check(CLI::App& app, Session& session);
 void add_audit(CLI::App& app, Session& session);
+void add_compare(CLI::App& app, Session& session);
 
 }  // namespace boundlight::cli

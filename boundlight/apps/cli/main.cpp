@@ -49,6 +49,7 @@ int main(int argc, char** argv) {
   cli::add_verify(app, session);
   cli::add_check(app, session);
   cli::add_audit(app, session);
+  cli::add_compare(app, session);
   cli::add_ops(app, session);
   cli::add_completion(app, session);
 

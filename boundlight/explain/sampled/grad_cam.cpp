@@ -1,6 +1,7 @@
-// Grad-CAM (Selvaraju et al. 2017) and Grad-CAM++ (Chattopadhay et al. 2018) at the last value with a spatial extent
-// (1 x C x H x W, H W > 1): relu(sum_c w_c A_c), w_c the mean gradient (Grad-CAM) or its ++ weighting; enlarged to the image
-// by bilinear interpolation.
+// Grad-CAM (Selvaraju et al. 2017) and Grad-CAM++ (Chattopadhay et al. 2018) at the last convolution with a spatial extent
+// (1 x C x H x W, H W > 1), behind the elementwise operators that follow it (normalisation, a residual sum, the activation):
+// relu(sum_c w_c A_c), w_c the mean gradient (Grad-CAM) or its ++ weighting; enlarged to the image by bilinear
+// interpolation, mean over the cell.
 #include <algorithm>
 #include <cmath>
 
@@ -14,16 +15,29 @@ struct Activations {
   std::vector<double> value, gradient;
 };
 
-// The last spatial activation on the way to the logits that a nonlinear operator has made (the convolutions' output).
+// The last convolution's feature maps: its output, followed through single consumers that keep the shape.
+ValueId feature_maps(const Network& network) {
+  ValueId at = kAbsent;
+  for (const auto& node : network.nodes) {
+    if (node.node.op != "Conv") continue;
+    const auto& shape = network.values[static_cast<std::size_t>(node.node.outputs[0])].shape;
+    if (shape.size() == 4 && shape[0] == 1 && shape[2] * shape[3] > 1) at = node.node.outputs[0];
+  }
+  while (at != kAbsent && at != network.logits) {
+    const auto& value = network.values[static_cast<std::size_t>(at)];
+    if (value.consumers.size() != 1) break;
+    const auto& next = network.nodes[static_cast<std::size_t>(value.consumers[0])].node;
+    // A pooling operator may keep the shape as well, but is no part of the convolution's layer.
+    if (next.outputs.size() != 1 || network.values[static_cast<std::size_t>(next.outputs[0])].shape != value.shape || next.op.find("Pool") != std::string::npos) break;
+    at = next.outputs[0];
+  }
+  return at;
+}
+
 Result<Activations> last_activations(Engine& engine, const SamplingQuestion& q) {
   const Network& network = engine.network();
-  ValueId at = kAbsent;
-  for (std::size_t v = 0; v < network.values.size(); ++v) {
-    const auto& value = network.values[v];
-    if (value.constant || value.producer < 0 || value.shape.size() != 4 || value.shape[0] != 1 || value.shape[2] * value.shape[3] <= 1) continue;
-    if (at == kAbsent || value.producer > network.values[static_cast<std::size_t>(at)].producer) at = static_cast<ValueId>(v);
-  }
-  if (at == kAbsent) return Error{ErrorKind::unsupported, "gradcam", "the model has no convolutional layer (no value of shape 1 x C x H x W)"};
+  const ValueId at = feature_maps(network);
+  if (at == kAbsent) return Error{ErrorKind::unsupported, "method gradcam", "the model has no convolution whose output has rows and columns"};
   const auto& shape = network.values[static_cast<std::size_t>(at)].shape;
   std::vector<double> weight(static_cast<std::size_t>(network.values[static_cast<std::size_t>(network.logits)].size), 0.0);
   weight[static_cast<std::size_t>(q.label)] = 1;

@@ -41,6 +41,7 @@ Result<std::vector<double>> damage(Engine& engine, const SamplingQuestion& q, co
   };
   AscentOptions o;
   o.steps = kSteps;
+  o.stop = q.stop;
   BL_TRY(found, ascend(engine, p, o));
   return std::move(found.score);
 }
@@ -50,18 +51,19 @@ Result<std::vector<double>> damage(Engine& engine, const SamplingQuestion& q, co
 Result<Attribution> greedy_as(Engine& engine, const SamplingQuestion& q, const SamplingOptions& o) {
   const auto cells = static_cast<std::size_t>(q.region->cells);
   const std::size_t add = std::max<std::size_t>(1, cells / 20), goal = (cells + 1) / 2, rounds = (goal + add - 1) / add;
-  const std::int64_t per_round = std::max<std::int64_t>(8, o.budget / static_cast<std::int64_t>(rounds) / (3 * kSteps + 1));
+  const std::int64_t per_round = std::max<std::int64_t>(2, o.budget / static_cast<std::int64_t>(rounds) / (2 * kSteps + 1));
   std::mt19937_64 random(o.seed);
   std::uniform_real_distribution<double> unit(0, 1);
   std::vector<double> chosen(cells, 0.0);
   Attribution a;
   a.cell.assign(cells, 0.0);
   for (std::size_t round = 0; round < rounds; ++round) {
+    if (q.stop.stop_requested()) return Error{ErrorKind::cancelled, "method greedy-as", "stopped before the method was done"};
     std::vector<double> masks;
     for (std::int64_t b = 0; b < per_round; ++b)
       for (std::size_t c = 0; c < cells; ++c) masks.push_back(chosen[c] != 0 || unit(random) < 0.2 ? 1.0 : 0.0);
     BL_TRY(y, damage(engine, q, masks, per_round));
-    a.evaluations += per_round * (3 * kSteps + 1);
+    a.evaluations += per_round * (2 * kSteps + 1);
     const auto coefficient = fit_masks(masks, y, std::vector<double>(y.size(), 1.0), q.region->cells, 1.0);
     std::vector<std::size_t> order(cells);
     std::iota(order.begin(), order.end(), 0);

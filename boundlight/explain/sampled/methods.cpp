@@ -7,23 +7,25 @@ namespace boundlight {
 namespace {
 
 constexpr SampledMethod kMethods[] = {
-    {"saliency", "Saliency", "Simonyan et al. 2013", sampled::saliency},
-    {"gradinput", "Gradient x Input", "Shrikumar et al. 2016", sampled::gradient_input},
-    {"ig", "Integrated Gradients", "Sundararajan et al. 2017", sampled::integrated_gradients},
-    {"smoothgrad", "SmoothGrad", "Smilkov et al. 2017", sampled::smoothgrad},
-    {"vargrad", "VarGrad", "Adebayo et al. 2018", sampled::vargrad},
-    {"occlusion", "Occlusion", "Zeiler and Fergus 2014", sampled::occlusion},
-    {"rise", "RISE", "Petsiuk et al. 2018", sampled::rise},
-    {"lime", "LIME", "Ribeiro et al. 2016", sampled::lime},
-    {"kernelshap", "KernelSHAP", "Lundberg and Lee 2017", sampled::kernel_shap},
-    {"sobol", "Sobol total indices", "Fel et al. 2021", sampled::sobol},
-    {"gradcam", "Grad-CAM", "Selvaraju et al. 2017", sampled::grad_cam},
-    {"gradcam++", "Grad-CAM++", "Chattopadhay et al. 2018", sampled::grad_cam_pp},
-    {"greedy-as", "Greedy-AS", "Hsieh et al. 2021", sampled::greedy_as},
-    {"sampled-eva", "sampled EVA", "Fel et al. 2023 with sampled bounds", sampled::sampled_eva},
+    {"saliency", "Saliency", "Simonyan et al. 2013", false, sampled::saliency},
+    {"gradinput", "Gradient x Input", "Shrikumar et al. 2016", false, sampled::gradient_input},
+    {"ig", "Integrated Gradients", "Sundararajan et al. 2017", false, sampled::integrated_gradients},
+    {"smoothgrad", "SmoothGrad", "Smilkov et al. 2017", false, sampled::smoothgrad},
+    {"vargrad", "VarGrad", "Adebayo et al. 2018", false, sampled::vargrad},
+    {"occlusion", "Occlusion", "Zeiler and Fergus 2014", false, sampled::occlusion},
+    {"rise", "RISE", "Petsiuk et al. 2018", false, sampled::rise},
+    {"lime", "LIME", "Ribeiro et al. 2016", false, sampled::lime},
+    {"kernelshap", "KernelSHAP", "Lundberg and Lee 2017", false, sampled::kernel_shap},
+    {"sobol", "Sobol total indices", "Fel et al. 2021", false, sampled::sobol},
+    {"gradcam", "Grad-CAM", "Selvaraju et al. 2017", false, sampled::grad_cam},
+    {"gradcam++", "Grad-CAM++", "Chattopadhay et al. 2018", false, sampled::grad_cam_pp},
+    {"greedy-as", "Greedy-AS", "Hsieh et al. 2021", false, sampled::greedy_as},
+    {"sampled-eva", "sampled EVA", "Fel et al. 2023 with sampled bounds", true, sampled::sampled_eva},
 };
 
 constexpr std::int64_t kChunk = 256;  // samples per call of the engine
+
+Error stopped() { return {ErrorKind::cancelled, "sampling", "stopped before the method was done"}; }
 
 }  // namespace
 
@@ -52,6 +54,7 @@ Result<std::vector<double>> gradient(Engine& engine, const SamplingQuestion& q, 
   std::vector<double> all;
   all.reserve(inputs.size());
   for (std::int64_t from = 0; from < batch; from += kChunk) {
+    if (q.stop.stop_requested()) return stopped();
     const std::int64_t count = std::min(kChunk, batch - from);
     std::vector<double> weight(static_cast<std::size_t>(count) * classes, 0.0);
     for (std::int64_t b = 0; b < count; ++b) weight[static_cast<std::size_t>(b) * classes + static_cast<std::size_t>(q.label)] = 1;
@@ -68,12 +71,26 @@ std::vector<double> per_cell(const SamplingQuestion& q, const std::vector<double
   return sum;
 }
 
+std::vector<double> per_cell_magnitude(const SamplingQuestion& q, const std::vector<double>& element) {
+  std::vector<double> pixel(static_cast<std::size_t>(q.height * q.width), 0.0), sum(static_cast<std::size_t>(q.region->cells), 0.0);
+  std::vector<std::int32_t> cell(pixel.size(), -1);
+  for (std::size_t i = 0; i < element.size(); ++i) {
+    auto& at = pixel[static_cast<std::size_t>(q.pixel[i])];
+    at = std::max(at, std::fabs(element[i]));
+    cell[static_cast<std::size_t>(q.pixel[i])] = q.region->cell[i];
+  }
+  for (std::size_t p = 0; p < pixel.size(); ++p)
+    if (cell[p] >= 0) sum[static_cast<std::size_t>(cell[p])] += pixel[p];
+  return sum;
+}
+
 Result<std::vector<double>> masked_logit(Engine& engine, const SamplingQuestion& q, const std::vector<double>& keep, std::int64_t batch) {
   const auto& r = *q.region;
   const std::size_t n = r.x.size(), cells = static_cast<std::size_t>(r.cells);
   std::vector<double> y;
   y.reserve(static_cast<std::size_t>(batch));
   for (std::int64_t from = 0; from < batch; from += kChunk) {
+    if (q.stop.stop_requested()) return stopped();
     const std::int64_t count = std::min(kChunk, batch - from);
     std::vector<double> inputs(static_cast<std::size_t>(count) * n);
     for (std::int64_t b = 0; b < count; ++b)

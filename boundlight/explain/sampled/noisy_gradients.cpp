@@ -1,7 +1,6 @@
-// SmoothGrad (Smilkov et al. 2017): mean of gradients at noisy copies of x; VarGrad (Adebayo et al. 2018): their variance.
-// Noise is Gaussian with standard deviation `noise` times the input's range.
+// SmoothGrad (Smilkov et al. 2017): mean of gradients at noisy copies of x, its magnitude as for saliency; VarGrad (Adebayo
+// et al. 2018): their variance. At most 50 copies, Gaussian noise with standard deviation `noise` times the input's range.
 #include <algorithm>
-#include <cmath>
 
 #include "boundlight/explain/sampled/method.hpp"
 
@@ -35,13 +34,12 @@ Result<Moments> noisy(Engine& engine, const SamplingQuestion& q, const SamplingO
 
 Result<Attribution> smoothgrad(Engine& engine, const SamplingQuestion& q, const SamplingOptions& o) {
   BL_TRY(m, noisy(engine, q, o));
-  for (auto& v : m.mean) v = std::fabs(v);
-  return Attribution{per_cell(q, m.mean), m.evaluations, 0};
+  return Attribution{per_cell_magnitude(q, m.mean), m.evaluations};
 }
 
 Result<Attribution> vargrad(Engine& engine, const SamplingQuestion& q, const SamplingOptions& o) {
   BL_TRY(m, noisy(engine, q, o));
-  return Attribution{per_cell(q, m.variance), m.evaluations, 0};
+  return Attribution{per_cell(q, m.variance), m.evaluations};
 }
 
 }  // namespace boundlight::sampled
