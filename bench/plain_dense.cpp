@@ -47,7 +47,9 @@ std::optional<PlainDense> PlainDense::make(const Network& network) {
       if (id != kAbsent && !network.values[static_cast<std::size_t>(id)].constant) step.in.push_back(id);
     const std::size_t rows = p.size_[static_cast<std::size_t>(step.out)];
     if (!step.relu) {
-      if (std::string_view(node.op->linear) != "exact") return std::nullopt;
+      // A product is linear in its one variable side.
+      const bool product = (node.node.op == "MatMul" || node.node.op == "Gemm") && step.in.size() == 1;
+      if (std::string_view(node.op->linear) != "exact" && !product) return std::nullopt;
       std::map<int, std::vector<double>> at;
       for (const int id : step.in) at[id].assign(p.size_[static_cast<std::size_t>(id)], 0.0);
       const auto zero = evaluate(network, node, at);

@@ -16,7 +16,7 @@ def ticks(low, high):
 
 def panel(rows, name, left, y_range):
     xs = [float(r["value"]) for r in rows]
-    ys = [float(r["ms"]) for r in rows]
+    ys = [float(r["cpu_ms"]) for r in rows]
     span = math.log(xs[-1] / xs[0])
     x_at = lambda x: left + WIDTH * math.log(x / xs[0]) / span
     y_at = lambda y: MARGIN + HEIGHT * (1 - math.log(y / y_range[0]) / math.log(y_range[1] / y_range[0]))
@@ -36,12 +36,12 @@ def panel(rows, name, left, y_range):
 def main():
     rows = list(csv.DictReader(sys.stdin))
     names = list(dict.fromkeys(r["varies"] for r in rows))
-    ms = [float(r["ms"]) for r in rows]
+    ms = [float(r["cpu_ms"]) for r in rows]
     y_range = (10.0 ** math.floor(math.log10(min(ms))), 10.0 ** math.ceil(math.log10(max(ms))))
     total = MARGIN + len(names) * (WIDTH + GAP + MARGIN)
     print(f'<svg xmlns="http://www.w3.org/2000/svg" width="{total}" height="{HEIGHT + 2 * MARGIN + 10}" font-family="sans-serif" font-size="11">')
     print('<rect width="100%" height="100%" fill="white"/>')
-    print(f'<text x="{MARGIN}" y="24" font-size="13">crown, one call with all intermediate bounds: milliseconds</text>')
+    print(f'<text x="{MARGIN}" y="24" font-size="13">crown, one call with all intermediate bounds: milliseconds of processor time</text>')
     for k, name in enumerate(names):
         print("\n".join(panel([r for r in rows if r["varies"] == name], name, MARGIN + k * (WIDTH + GAP + MARGIN), y_range)))
     print("</svg>")

@@ -1,5 +1,5 @@
 // Cost of crown against width, depth and batch: random dense ReLU networks, every intermediate bound recomputed. Prints CSV:
-// what varies, its value, milliseconds, rows, multiply-adds, peak memory. bench/plot_scaling.py draws it.
+// what varies, its value, milliseconds of processor time, rows, multiply-adds, peak memory. bench/plot_scaling.py draws it.
 #include <cmath>
 #include <cstdio>
 #include <random>
@@ -49,7 +49,7 @@ void measure(const char* what, std::size_t value, std::size_t width, std::size_t
   const Forms forms = logits_of(engine->network());
   BoundResult last;
   reset_peak();
-  const double s = timed(5, 2, [&] { last = test::must(engine->bound(boxes, forms, BoundOptions())); }).wall;
+  const double s = timed(5, 2, [&] { last = test::must(engine->bound(boxes, forms, BoundOptions())); }).cpu;
   std::printf("%s,%zu,%.3f,%lld,%lld,%.0f\n", what, value, 1e3 * s, static_cast<long long>(last.counters.rows), static_cast<long long>(last.counters.multiply_adds), peak_megabytes());
   std::fflush(stdout);
 }
@@ -57,7 +57,7 @@ void measure(const char* what, std::size_t value, std::size_t width, std::size_t
 }  // namespace
 
 int main() {
-  std::printf("varies,value,ms,rows,multiply_adds,peak_mib\n");
+  std::printf("varies,value,cpu_ms,rows,multiply_adds,peak_mib\n");
   for (const std::size_t width : {32, 64, 128, 256, 512, 1024, 2048}) measure("width", width, width, 4, 1);
   for (const std::size_t depth : {1, 2, 4, 6, 8, 10}) measure("depth", depth, 256, depth, 1);
   for (const std::int64_t batch : {1, 4, 16, 64, 256}) measure("batch", static_cast<std::size_t>(batch), 256, 4, batch);
