@@ -22,7 +22,7 @@ namespace {
 
 template <class T>
 Result<std::unique_ptr<Kernel<T>>> make(Device& d, const NodeView& node) {
-  return make_sum<T>(d, node, {1, -1});
+  return make_signed_sum<T>(d, node, {1, -1});
 }
 
 }  // namespace

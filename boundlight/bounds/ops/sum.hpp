@@ -127,7 +127,7 @@ class SumKernel : public LinearKernel<T> {
 };
 
 template <class T>
-Result<std::unique_ptr<Kernel<T>>> make_sum(Device& d, const NodeView& node, const std::vector<int>& signs) {
+Result<std::unique_ptr<Kernel<T>>> make_signed_sum(Device& d, const NodeView& node, const std::vector<int>& signs) {
   const Shape& shape = node.outputs[0]->shape;
   const std::int64_t size = node.outputs[0]->size;
   std::vector<std::int64_t> in;

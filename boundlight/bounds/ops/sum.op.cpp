@@ -23,7 +23,7 @@ namespace {
 
 template <class T>
 Result<std::unique_ptr<Kernel<T>>> make(Device& d, const NodeView& node) {
-  return make_sum<T>(d, node, std::vector<int>(node.inputs.size(), 1));
+  return make_signed_sum<T>(d, node, std::vector<int>(node.inputs.size(), 1));
 }
 
 }  // namespace
