@@ -16,6 +16,7 @@ namespace {
 using namespace bab;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr std::int64_t kSmall = 1500;     // elements of all values: attacks cost next to nothing
 constexpr double kAttackShare = 0.2;      // of the time of a search
 constexpr std::int64_t kFewInputs = 20;  // split these rather than ReLUs
 
@@ -363,7 +364,13 @@ Result<VerifyResult> Verifier::run() {
     stage("bounds");
   }
   if (options_.attack && !answered()) {
-    BL_TRY(found, options_.bounds && options_.splits != Splits::none ? try_attack(4, 40) : try_attack(options_.attack_restarts > 0 ? options_.attack_restarts : 64, 60));
+    std::int64_t elements = 0;
+    for (const NetworkValue& v : network_->values) elements += v.constant ? 0 : v.size;
+    BL_TRY(found, options_.bounds && options_.splits != Splits::none ? try_attack(elements < kSmall ? 16 : 4, elements < kSmall ? 20 : 40) : try_attack(options_.attack_restarts > 0 ? options_.attack_restarts : 64, 60));
+    for (int again = 0; again < 6 && elements < kSmall && !result_.counterexample && !watch_.stop.stop_requested(); ++again) {
+      BL_TRY(more, try_attack(32, 20 + 5 * again));
+      (void)more;
+    }
     (void)found;
     stage("attack");
   }
