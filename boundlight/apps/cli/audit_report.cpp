@@ -39,7 +39,7 @@ std::string percent(double x, bool up) {
   if (whole == scaled && up && error > 0) ++whole;
   if (whole == scaled && !up && error < 0) --whole;
   char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%.2f %%", std::clamp(whole, 0.0, 10000.0) / 100);
+  std::snprintf(buffer, sizeof buffer, "%.2f %%", (whole > 0 ? std::min(whole, 10000.0) : 0.0) / 100);  // never -0
   return buffer;
 }
 
