@@ -23,6 +23,7 @@ namespace {
 
 constexpr std::int64_t kPartsAtOnce = 128;
 constexpr int kFirstSteps = 20, kSteps = 8;
+constexpr int kLastSteps = 40, kLastSearches = 5;  // of a part in which no neuron is left to cut at
 constexpr std::size_t kMostBytes = std::size_t{1} << 29;  // of parts that wait
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -42,6 +43,7 @@ struct Part {
   std::int64_t aim = -1;     // the cell where it is; -1: B
   Cut next;
   bool splittable = false;
+  int searched = 0;          // again, after nothing was left to cut
 };
 struct LargerGap {
   bool operator()(const Part& a, const Part& b) const { return a.gap < b.gap; }
@@ -124,7 +126,7 @@ Result<void> Tree::start(const StopToken& stop) {
 double Tree::tolerance() const {
   double largest = 0;
   for (const double a : map_.attained) largest = std::max(largest, map_.attained_base - a);
-  return std::max(1e-6, o_.tau > 0 ? o_.tau / 4 : largest / 400);
+  return std::max(1e-6, o_.tau > 0 ? o_.tau / 4 : largest / 20000);
 }
 
 void Tree::measure(Part& part) const {
@@ -137,7 +139,7 @@ void Tree::measure(Part& part) const {
 }
 
 void Tree::keep(Part&& part) {
-  if (part.gap > tolerance() && part.splittable) return waiting_.push(std::move(part));
+  if (part.gap > tolerance() && (part.splittable || part.searched < kLastSearches)) return waiting_.push(std::move(part));
   done_base_ = std::max(done_base_, part.base);
   for (std::size_t u = 0; u < done_.size(); ++u) done_[u] = std::max(done_[u], part.cell[u]);
 }
@@ -329,10 +331,15 @@ Result<void> Tree::bound(std::vector<Part>& parts, int steps, const StopToken& s
 Result<bool> Tree::expand(const StopToken& stop) {
   const std::size_t each = sizeof(Part) + static_cast<std::size_t>(q_.cells) * sizeof(float) + neurons_ + 256;
   if (waiting_.empty() || waiting_.size() * each > kMostBytes) return false;
-  std::vector<Part> parts;
-  while (!waiting_.empty() && static_cast<std::int64_t>(parts.size()) < kPartsAtOnce) {
+  std::vector<Part> parts, again;
+  while (!waiting_.empty() && static_cast<std::int64_t>(parts.size() + again.size()) < kPartsAtOnce) {
     Part part = waiting_.top();
     waiting_.pop();
+    if (!part.splittable) {
+      ++part.searched;
+      again.push_back(std::move(part));
+      continue;
+    }
     part.splittable = false;
     part.cuts.push_back(part.next);
     part.cuts.back().active = false;
@@ -340,7 +347,8 @@ Result<bool> Tree::expand(const StopToken& stop) {
     part.cuts.back().active = true;
     parts.push_back(std::move(part));
   }
-  BL_CHECK(bound(parts, kSteps, stop));
+  if (!again.empty()) BL_CHECK(bound(again, kLastSteps, stop));
+  if (!parts.empty()) BL_CHECK(bound(parts, kSteps, stop));
   BL_CHECK(take_seen());
   return true;
 }
