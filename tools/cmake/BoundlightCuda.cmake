@@ -1,10 +1,11 @@
 # The cuda back end, libboundlight_cuda.so: the sources of the other back ends through nvcc, linked with cuBLAS.
 #
-# BOUNDLIGHT_CUDA = AUTO (built when nvcc is found), ON (configuring fails without it) or OFF. nvcc is called by rules of our
+# BOUNDLIGHT_CUDA = OFF (until the whole module has been built and run), AUTO (built when nvcc is found) or ON (configuring fails
+# without it). nvcc is called by rules of our
 # own, for two reasons: CMake 3.25 does not know which architectures nvcc 13 has left, and one call that lowers compute_80
 # once for all GPUs takes a third of the time of one per architecture. Every kernel uses what compute_80 offers; its PTX comes
 # along and is what GPUs newer than the listed ones compile.
-set(BOUNDLIGHT_CUDA AUTO CACHE STRING "The CUDA back end: AUTO, ON or OFF")
+set(BOUNDLIGHT_CUDA OFF CACHE STRING "The CUDA back end: AUTO, ON or OFF")
 set(BOUNDLIGHT_CUDA_CODE sm_80,sm_90,sm_100,compute_80 CACHE STRING "GPUs that the CUDA back end is compiled for (nvcc's code=[...])")
 
 # bl_nvcc_object(OUT SOURCE defines...): the rule that compiles SOURCE (made of C++ sources) into OUT.
