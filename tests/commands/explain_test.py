@@ -160,7 +160,7 @@ class Explain(support.Case):
         self.refused("leaves the clipping range", "explain", CHEAT, "--input", IMAGE, *GRID, "--clip", "0,0.998")
         self.refused("farther than eps outside of the clipping range", "explain", CHEAT, "--input", IMAGE, *GRID, "--clip", "0.3,1")
         self.refused("linf balls", "explain", CHEAT, "--input", IMAGE, *GRID, "--norm", "l2")
-        for option in ("--tau=nan", "--budget=-1", "--budget=nan", "--timeout=-2", "--timeout=inf", "--tau=-1"):
+        for option in ("--timeout=nan", "--tau=nan", "--budget=-1", "--budget=nan", "--timeout=-2", "--timeout=inf", "--tau=-1"):
             self.refused("finite number that is not negative", "explain", CHEAT, "--input", IMAGE, *GRID, option)
 
     def test_classes(self):

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "boundlight/apps/cli/inputs.hpp"
+#include "boundlight/apps/cli/properties.hpp"
 #include "boundlight/bounds/engines/engine.hpp"
 #include "boundlight/bounds/json_numbers.hpp"
 #include "boundlight/core/files.hpp"
@@ -156,7 +157,7 @@ void add_bounds(CLI::App& app, Session& session) {
   command->add_option("--device", o->device, "cpu, cuda or emulated")->capture_default_str();
   command->add_option("--alpha-steps", o->alpha_steps, "Steps of method alpha")->check(CLI::NonNegativeNumber)->capture_default_str();
   command->add_option("--memory", o->memory, "Cap for rows in flight, MiB (default: half of the machine's memory)");
-  command->add_option("--timeout", o->timeout, "Seconds; the best sound bounds so far are printed, exit code 12");
+  command->add_option("--timeout", o->timeout, "Seconds; the best sound bounds so far are printed, exit code 12")->check(seconds());
   command->add_option("--planes", o->planes, "Write the linear planes in the inputs to FILE.npz")->type_name("FILE");
   command->add_flag("--unsound", o->unsound, "Leave out the rounding charges, to measure their price; the result is no bound");
   add_json_option(*command, o->json);

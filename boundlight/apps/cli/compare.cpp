@@ -5,6 +5,7 @@
 #include "boundlight/apps/cli/image_questions.hpp"
 #include "boundlight/apps/cli/images.hpp"
 #include "boundlight/apps/cli/progress.hpp"
+#include "boundlight/apps/cli/properties.hpp"
 #include "boundlight/core/files.hpp"
 #include "boundlight/explain/compare_page.hpp"
 #include "boundlight/explain/compare_report.hpp"
@@ -223,7 +224,7 @@ void add_compare(CLI::App& app, Session& session) {
   command->add_option("--tier", o->tier, "Of the certified map: shared, refined, full or alpha")->check(CLI::IsMember({"shared", "refined", "full", "alpha"}))->capture_default_str()->group("Map");
   command->add_option("--budget", o->budget, "Seconds per image for tightening the certified map by splits of its region")->check(CLI::NonNegativeNumber)->group("Map");
   command->add_option("--seed", o->seed, "Seed of everything random")->check(CLI::NonNegativeNumber)->capture_default_str();
-  command->add_option("--timeout", o->timeout, "Seconds; the images done by then are reported")->check(CLI::PositiveNumber);
+  command->add_option("--timeout", o->timeout, "Seconds; the images done by then are reported")->check(CLI::PositiveNumber)->check(seconds());
   command->add_option("--device", o->device, "cpu, cuda or emulated")->capture_default_str();
   command->add_option("--out", o->out, "Folder for table.json, table.csv, report.html, maps.png, maps.npz")->type_name("DIR");
   add_json_option(*command, o->json);
