@@ -15,12 +15,12 @@ foreach(library libc6 libstdc++6 libtbb12 libprotobuf32 libonnx1)
   endif()
 endforeach()
 
-run("unpack" dpkg-deb --extract ${package} ${SCRATCH}/root)
-expect_version(${SCRATCH}/root/usr/bin/boundlight)
+run("unpack" dpkg-deb --extract ${package} ${SCRATCH}/unpacked)
+expect_version(${SCRATCH}/unpacked/usr/bin/boundlight)
 foreach(file include/boundlight/core/result.hpp ${LIBDIR}/cmake/boundlight/boundlight-config.cmake
         ${LIBDIR}/boundlight/libboundlight_emulated.so
         share/doc/boundlight/copyright share/bash-completion/completions/boundlight share/zsh/vendor-completions/_boundlight)
-  if(NOT EXISTS ${SCRATCH}/root/usr/${file})
+  if(NOT EXISTS ${SCRATCH}/unpacked/usr/${file})
     message(FATAL_ERROR "the package lacks /usr/${file}")
   endif()
 endforeach()
