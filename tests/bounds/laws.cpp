@@ -21,6 +21,12 @@ std::string number(double x) {
   return out.str();
 }
 
+std::string range(double lower, double upper) {
+  std::ostringstream out;
+  out << '[' << number(lower) << ", " << number(upper) << ']';
+  return out.str();
+}
+
 // Exact values at a point (all outputs, one behind the other), each known up to `doubt`.
 struct Truth {
   std::vector<Big> y;
@@ -290,7 +296,7 @@ class Laws : private LawBoxes {
           ++found_.checks;
           const auto same = [&](double x, double y) { return x == y || std::fabs(x - y) <= unit * (1 + std::fabs(y)) * static_cast<double>(n_ + 1); };
           if (!same(together.lower[b][r], alone.lower[0][r]) || !same(together.upper[b][r], alone.upper[0][r]))
-            fail("batch", boxes[b].kind, "[" + number(together.lower[b][r]) + ", " + number(together.upper[b][r]) + "] among others, [" + number(alone.lower[0][r]) + ", " + number(alone.upper[0][r]) + "] alone");
+            fail("batch", boxes[b].kind, range(together.lower[b][r], together.upper[b][r]) + " among others, " + range(alone.lower[0][r], alone.upper[0][r]) + " alone");
         }
       }
     }
@@ -318,7 +324,7 @@ class Laws : private LawBoxes {
           ++found_.checks;
           const double lo = m.lower[b][r], hi = m.upper[b][r];
           if (lo != lo || hi != hi) fail("degenerate", boxes[b].kind, "NaN among the bounds of output " + std::to_string(r));
-          else if (!empty && !(lo <= hi)) fail("degenerate", boxes[b].kind, "[" + number(lo) + ", " + number(hi) + "] of output " + std::to_string(r) + " is the wrong way round");
+          else if (!empty && !(lo <= hi)) fail("degenerate", boxes[b].kind, range(lo, hi) + " of output " + std::to_string(r) + " is the wrong way round");
         }
         if (!empty) hold_values(boxes[b], m, b);
       }
