@@ -1,6 +1,6 @@
 // Maps against the exact overlaps and against what peers took (expected/exact_eva.npz, peer_eva.npz, peer_times.json), in one
 // run; counters beside the times, because machines differ. Prints tables in Markdown.
-//   bench_explain [exact|speed|tiers|images ...] [--repeat 5] [--tier refined] [--data DIR]
+//   bench_explain [exact|speed|tiers|decoy|budgets ...] [--repeat 5] [--parts N] [--budget S] [--data DIR]
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -12,11 +12,13 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <tuple>
 
 #include "boundlight/bounds/pixel_region.hpp"
 #include "boundlight/explain/cells.hpp"
 #include "boundlight/explain/eva.hpp"
 #include "boundlight/explain/statistics.hpp"
+#include "boundlight/models/array.hpp"
 #include "support/shared_models.hpp"
 
 using namespace boundlight;
@@ -43,8 +45,9 @@ struct Options {
   std::filesystem::path data;
   std::set<std::string> what;
   int repeat = 5, alpha_steps = 20;
-  double alpha_rate = 0.25, budget = 0;
-  std::int64_t parts = 0;
+  double alpha_rate = 0.25, budget = 0, eps = 0;
+  std::int64_t parts = 0, images = 100;
+  EvaOptions eva;  // the attack's settings
 };
 
 double seconds(const std::function<void()>& work) {
@@ -188,6 +191,77 @@ void tiers(const Options& o) {
   }
 }
 
+// What is proven about pairs of cells after 1, 10, 60 ... seconds, as rows of numbers (bench/plot_budgets.py draws them).
+void budgets(const Options& o) {
+  std::printf("model,image,cells,seconds,ordered,equal,undecided,verified overlap,attained overlap\n");
+  for (const auto& [m, index, rows] : {std::tuple{&kModels[0], 0, 12}, {&kModels[0], 1, 12}, {&kModels[2], 0, 14}}) {
+    const auto network = shared_network(o.data, m->name);
+    auto engine = must(make_engine(network));
+    EvaOptions options;
+    options.tier = EvaTier::alpha;
+    options.budget = o.budget > 0 ? o.budget : 60;
+    const EvaMap map = must(eva(*engine, question(o, *m, *network, index, rows), options));
+    for (const EvaMoment& at : map.moments)
+      std::printf("%s,%d,%lld,%.2f,%lld,%lld,%lld,%.5f,%.5f\n", m->name.c_str(), index, static_cast<long long>(map.cells), at.seconds, static_cast<long long>(at.ordered), static_cast<long long>(at.equal),
+                  static_cast<long long>(at.undecided), at.verified_base, map.attained_base);
+    std::fflush(stdout);
+  }
+}
+
+// Planted evidence: decoy_mnist_cnn reads a 4 x 4 corner patch. In how many test images is the patch's cell (7 x 7 cells) among
+// the three most important, by each of the numbers that a map has? A cell that ties with the patch counts as above it.
+void decoy(const Options& o) {
+  const auto network = shared_network(o.data, "decoy_mnist_cnn");
+  auto engine = must(make_engine(network));
+  const auto bytes = must(load_array((o.data / "images/decoy_mnist.npz").string() + ":test_images[0:" + std::to_string(o.images) + "]")).to_doubles();
+  const Cells cells = must(grid_cells(28, 28, 7, 7));
+  std::printf("| eps | drawn by default | (verified score drawn) | attained | verified | midpoint | lower | upper | AOv(B) median | a(B) median | s a map |\n|---|---|---|---|---|---|---|---|---|---|---|\n");
+  std::vector<double> radii = {0.01, 0.03, 0.1, 0.2};
+  if (o.eps > 0) radii = {o.eps};
+  for (const double eps : radii) {
+    int found[6] = {}, verified_drawn = 0;
+    std::vector<double> bases, attained;
+    const double s = seconds([&] {
+      for (std::int64_t i = 0; i < o.images; ++i) {
+        PixelBall ball;
+        ball.eps = eps;
+        ball.clip = {0, 1};
+        for (std::size_t p = 0; p < 784; ++p) ball.pixel.push_back(bytes[static_cast<std::size_t>(i) * 784 + p] / 255);
+        const PixelRegion region = must(pixel_region(ball));
+        const EvaQuestion q{region.x, region.lower, region.upper, region.inner_lower, region.inner_upper, cells.label, cells.count, -1, -1};
+        std::size_t corner = 0;
+        double brightest = -1;
+        for (const std::size_t r : {0, 24})
+          for (const std::size_t c : {0, 24}) {
+            double sum = 0;
+            for (std::size_t k = 0; k < 16; ++k) sum += ball.pixel[(r + k / 4) * 28 + c + k % 4];
+            if (sum > brightest) brightest = sum, corner = r / 4 * 7 + c / 4;
+          }
+        EvaOptions options = o.eva;
+        options.tier = EvaTier::alpha;
+        options.most_parts = o.parts;
+        const EvaMap map = must(eva(*engine, q, options));
+        std::vector<double> middle;
+        for (std::size_t u = 0; u < map.lower.size(); ++u) middle.push_back(map.lower[u] / 2 + map.upper[u] / 2);
+        std::vector<double> drop;
+          for (std::size_t u = 0; u < map.lower.size(); ++u) drop.push_back(std::clamp(map.attained_base - map.attained[u], map.lower[u], map.upper[u]));
+        verified_drawn += map.drawn == Estimate::verified;
+        const std::vector<double>* values[] = {&map.estimate, &drop, &map.score, &middle, &map.lower, &map.upper};
+        for (int v = 0; v < 6; ++v) {
+          const auto above = std::count_if(values[v]->begin(), values[v]->end(), [&](double a) { return a >= (*values[v])[corner]; }) - 1;
+          found[v] += above < 3;
+        }
+        bases.push_back(map.verified_base);
+        attained.push_back(map.attained_base);
+      }
+    });
+    std::sort(bases.begin(), bases.end()), std::sort(attained.begin(), attained.end());
+    std::printf("| %g | %d | (%d) | %d | %d | %d | %d | %d | %.3f | %.3f | %.3f |\n", eps, found[0], verified_drawn, found[1], found[2], found[3], found[4], found[5], bases[bases.size() / 2], attained[attained.size() / 2],
+                s / static_cast<double>(o.images));
+    std::fflush(stdout);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -202,6 +276,11 @@ int main(int argc, char** argv) {
     else if (a == "--budget") o.budget = std::atof(next), ++i;
     else if (a == "--alpha-steps") o.alpha_steps = std::atoi(next), ++i;
     else if (a == "--alpha-rate") o.alpha_rate = std::atof(next), ++i;
+    else if (a == "--images") o.images = std::atoll(next), ++i;
+    else if (a == "--eps") o.eps = std::atof(next), ++i;
+    else if (a == "--starts") o.eva.starts = std::atoi(next), ++i;
+    else if (a == "--steps") o.eva.steps = std::atoi(next), ++i;
+    else if (a == "--cell-steps") o.eva.cell_steps = std::atoi(next), ++i;
     else o.what.insert(a);
   }
   if (o.data.empty()) {
@@ -213,6 +292,8 @@ int main(int argc, char** argv) {
     if (o.what.count("exact")) against_truth(o);
     if (o.what.count("speed")) speed(o);
     if (o.what.count("tiers")) tiers(o);
+    if (o.what.count("decoy")) decoy(o);
+    if (o.what.count("budgets")) budgets(o);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "bench_explain: %s\n", e.what());
     return 1;

@@ -36,19 +36,29 @@ Result<void> check_question(const Network& network, const EvaQuestion& q) {
   return {};
 }
 
+Estimate drawn_estimate(const EvaMap& m, Estimate asked) {
+  if (asked != Estimate::automatic) return asked;
+  if (!m.certified) return Estimate::verified;
+  const double slack = m.verified_base - m.attained_base;
+  return std::isfinite(slack) && slack > std::fabs(m.overlap) ? Estimate::verified : Estimate::attained;
+}
+
 }  // namespace
 
 void summarise(EvaMap& m, Estimate estimate, double tau) {
   const auto n = static_cast<std::size_t>(m.cells);
   m.estimate.resize(n), m.lower.resize(n), m.upper.resize(n), m.score.resize(n);
+  demand(m.difference.empty() || m.difference.size() == n, "summarise: one difference bound per cell is needed");
+  m.drawn = drawn_estimate(m, estimate);
   double largest = 0;
   for (std::size_t u = 0; u < n; ++u) {
     const bool known = m.certified;
     m.lower[u] = known ? std::max(0.0, sub_down(m.attained_base, m.verified[u])) : 0.0;
     m.upper[u] = known ? std::max(m.lower[u], sub_up(m.verified_base, m.attained[u])) : std::numeric_limits<double>::infinity();
+    if (known && !m.difference.empty()) m.upper[u] = std::max(m.lower[u], std::min(m.upper[u], m.difference[u]));
     m.score[u] = m.verified_base - m.verified[u];
     const double attained = std::clamp(m.attained_base - m.attained[u], m.lower[u], m.upper[u]);
-    m.estimate[u] = estimate == Estimate::attained ? attained : estimate == Estimate::verified ? m.score[u] : m.lower[u] / 2 + m.upper[u] / 2;
+    m.estimate[u] = m.drawn == Estimate::attained ? attained : m.drawn == Estimate::verified ? std::min(m.score[u], m.upper[u]) : m.lower[u] / 2 + m.upper[u] / 2;
     if (std::isfinite(m.upper[u])) largest = std::max(largest, m.upper[u]);
   }
   m.tau = tau > 0 ? tau : largest / 100;
@@ -57,9 +67,11 @@ void summarise(EvaMap& m, Estimate estimate, double tau) {
     m.irrelevant += m.upper[u] <= m.tau;
     for (std::size_t v = u + 1; v < n; ++v) {
       // D(u) - D(v) = AO(B_v) - AO(B_u)
+      const double u_above = std::min(sub_up(m.verified[v], m.attained[u]), sub_up(m.upper[u], m.lower[v])),
+                   v_above = std::min(sub_up(m.verified[u], m.attained[v]), sub_up(m.upper[v], m.lower[u]));
       if (!m.certified) ++m.undecided;
-      else if (m.verified[u] < m.attained[v] || m.verified[v] < m.attained[u]) ++m.ordered;
-      else if (sub_up(m.verified[v], m.attained[u]) <= m.tau && sub_up(m.verified[u], m.attained[v]) <= m.tau) ++m.equal;
+      else if (m.verified[u] < m.attained[v] || m.verified[v] < m.attained[u] || m.lower[u] > m.upper[v] || m.lower[v] > m.upper[u]) ++m.ordered;
+      else if (u_above <= m.tau && v_above <= m.tau) ++m.equal;
       else ++m.undecided;
     }
   }
@@ -79,6 +91,8 @@ Result<EvaMap> eva(Engine& engine, const EvaQuestion& question, const EvaOptions
     map.notes.push_back("class " + std::to_string(map.label) + " is not the predicted class (" + std::to_string(predicted) + "): its overlap at the image itself is not below 0");
   if (question.target == map.label) return bad("the target class " + std::to_string(question.target) + " is the explained class itself");
   const eva_parts::Rivals rivals = eva_parts::rivals_of(static_cast<std::int64_t>(map.logits.size()), map.label, question.target);
+  map.overlap = -std::numeric_limits<double>::infinity();
+  for (const auto k : rivals.rival) map.overlap = std::max(map.overlap, map.logits[static_cast<std::size_t>(k)] - map.logits[static_cast<std::size_t>(map.label)]);
   watch.lap("evaluate");
   BL_CHECK(eva_parts::attack(engine, question, rivals, options, map));
   watch.lap("attack");
@@ -93,8 +107,13 @@ Result<EvaMap> eva(Engine& engine, const EvaQuestion& question, const EvaOptions
     BL_CHECK(eva_parts::split(engine, question, rivals, options, watch, map));
     watch.lap("split");
   }
-  map.complete = map.complete && !options.bounds.stop.stop_requested();
   summarise(map, options.estimate, options.tau);
+  if (map.certified && (map.vacuous || options.differences) && !options.bounds.stop.stop_requested()) {
+    BL_CHECK(eva_parts::differences(engine, question, rivals, options, map));
+    summarise(map, options.estimate, options.tau);
+    watch.lap("differences");
+  }
+  map.complete = map.complete && !options.bounds.stop.stop_requested();
   watch.lap("compare");
   return map;
 }

@@ -6,8 +6,9 @@
 //   attained overlap  a(R)   <= AO(R): the overlap at a concrete point of R, evaluated soundly
 //   true drop         D(u)   = AO(B) - AO(B_u) >= 0: how much of the danger needs u to move
 //   EVA score         AOv(B) - AOv(B_u)                                              (the paper's, section 3)
-//   certified         max(0, a(B) - AOv(B_u)) <= D(u) <= AOv(B) - a(B_u)
-// Cell u is provably more important than v when AOv(B_u) < a(B_v): AO(B) cancels.
+//   certified         max(0, a(B) - AOv(B_u)) <= D(u) <= min(AOv(B) - a(B_u), L(u))
+//                     L(u) bounds what u alone can change (eva_difference.cpp): loose, but it stays small where AOv is vacuous
+// Cell u is provably more important than v when AOv(B_u) < a(B_v): AO(B) cancels; or when their intervals lie apart.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,14 @@ enum class Overlap : std::uint8_t {
   margin,    // bound f_k - f_c itself
   separate,  // the paper's max up_k - lo_c
 };
-enum class Estimate : std::uint8_t { attained, verified, midpoint };
+// What is drawn for a cell; all three lie inside its certified interval.
+//   attained  a(B) - a(B_u), clipped into the interval: closest to the true drop wherever that could be checked
+//   verified  the paper's score AOv(B) - AOv(B_u)
+//   midpoint  of the interval
+//   automatic attained, unless the slack AOv(B) - a(B) is larger than the margin |overlap(x)| by which x itself is decided: then
+//             verified. On so large a region the worst points lie far from x, where every rival has won, and the drop of one
+//             cell there says little about the decision at x (docs/explain.md, planted evidence). A fixed rule: nothing to tune.
+enum class Estimate : std::uint8_t { automatic, attained, verified, midpoint };
 
 // What is asked about one input: the region and the partition of its elements. All arrays have the network's input size.
 struct EvaQuestion {
@@ -45,7 +53,7 @@ struct EvaQuestion {
 struct EvaOptions {
   EvaTier tier = EvaTier::refined;
   Overlap overlap = Overlap::margin;
-  Estimate estimate = Estimate::attained;
+  Estimate estimate = Estimate::automatic;
   BoundOptions bounds;      // method, precision, semantics, slopes, memory, stop
   double tau = 0;           // cells and pairs within tau count as equal; 0: 1 % of the largest upper end
   int starts = 36, steps = 40, cell_steps = 12;  // attack behind a(.)
@@ -54,6 +62,8 @@ struct EvaOptions {
   // until `most_parts` parts were bounded; 0 and 0: none.
   double budget = 0;
   std::int64_t most_parts = 0;
+  // L(u) for every cell, by intervals and by rows back. Without this: by intervals, where the other bounds order no pair of cells.
+  bool differences = false;
   // For networks too large to bound from the input: boxes of the value `hybrid` from `samples` points of each region, bounds
   // from there on (the paper's section 3.4). The result is not verified, and marked so.
   ValueId hybrid = kAbsent;
@@ -70,9 +80,12 @@ struct EvaMoment {
 struct EvaMap {
   std::int64_t label = 0, cells = 0;
   std::vector<double> logits;            // at x
+  double overlap = 0;                    // at x: below 0 when class c is the predicted one
   double verified_base = 0, attained_base = 0;       // AOv(B), a(B)
   std::vector<double> verified, attained;            // AOv(B_u), a(B_u)
   std::vector<double> estimate, lower, upper, score; // per cell; score = AOv(B) - AOv(B_u)
+  std::vector<double> difference;        // L(u); empty: was not needed
+  Estimate drawn = Estimate::attained;   // what `estimate` holds: never automatic
   double tau = 0;
   // Pairs u < v: order proven, proven equal within tau, undecided; and cells proven irrelevant (upper end <= tau).
   std::int64_t ordered = 0, equal = 0, undecided = 0, irrelevant = 0;

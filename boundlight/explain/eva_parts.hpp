@@ -53,6 +53,10 @@ Result<void> verify(Engine& engine, const EvaQuestion& q, const Rivals& rivals, 
 // parts for all cells, the part with the largest gap to any cell's attained overlap next. `clock`: since eva() began.
 Result<void> split(Engine& engine, const EvaQuestion& q, const Rivals& rivals, const EvaOptions& o, const Stopwatch& clock, EvaMap& map);
 
+// L(u) into map.difference, infinite where nothing is known (eva_difference.cpp). Needs certified boxes of B once more and one
+// bound per cell of a network of the same size.
+Result<void> differences(Engine& engine, const EvaQuestion& q, const Rivals& rivals, const EvaOptions& o, EvaMap& map);
+
 // Instead of verify(): boxes from samples at options.hybrid, bounds behind it. Not verified.
 Result<void> estimate_by_samples(Engine& engine, const EvaQuestion& q, const Rivals& rivals, const EvaOptions& o, EvaMap& map);
 

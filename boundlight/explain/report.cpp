@@ -97,6 +97,12 @@ std::vector<std::string> in_words(const EvaMap& m, const ReportInput& input) {
   }
   words.push_back("Importance of a cell: how much lower the largest overlap (best rival minus class, over all images of the region) becomes when the cell is held at the image's own values. "
                   + std::string(m.certified ? "The interval of every cell contains that number, in exact arithmetic; the drawn estimate inside it is not certified." : "The drawn numbers are estimates."));
+  if (m.certified && m.drawn == Estimate::verified)
+    words.push_back("Drawn is the verified score of every cell: how much lower the proven bound of the overlap becomes when the cell is held." +
+                    std::string(m.verified_base - m.attained_base > std::fabs(m.overlap) ? " (What is open between attained and proven, " + short_number(m.verified_base - m.attained_base) +
+                                                                                               ", is more than the margin that decides the image, " + short_number(std::fabs(m.overlap)) +
+                                                                                               ": on so large a region attained drops say little about the image.)"
+                                                                                         : std::string()));
   if (!m.complete) words.push_back("Stopped early: everything stated holds, but could be tighter.");
   return words;
 }
@@ -115,6 +121,8 @@ std::string report_json(const EvaMap& m, const Cells& cells, const ReportInput& 
   j["overlap"] = {{"attained", m.attained_base == m.attained_base ? Json(safe(m.attained_base)) : Json("nan")}, {"verified", safe(m.verified_base)}};
   j["cells"] = {{"count", m.cells}, {"rows", cells.rows}, {"cols", cells.cols}, {"estimate", list(m.estimate)}, {"lower", list(m.lower, printable_down)},
                 {"upper", list(m.upper, printable_up)}, {"score", list(m.score)}, {"verified_overlap", list(m.verified, printable_up)}, {"attained_overlap", list(m.attained, printable_down)}};
+  if (!m.difference.empty()) j["cells"]["difference_bound"] = list(m.difference, printable_up);
+  j["drawn"] = m.drawn == Estimate::attained ? "attained" : m.drawn == Estimate::verified ? "verified" : "midpoint";
   j["pairs"] = {{"ordered", m.ordered}, {"equal", m.equal}, {"undecided", m.undecided}, {"tau", safe(m.tau)}};
   j["irrelevant"] = m.irrelevant;
   j["certified"] = m.certified;

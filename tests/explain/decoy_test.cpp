@@ -39,11 +39,11 @@ TEST_CASE("the corner patch of the decoy network is among the three most importa
         if (sum > brightest) brightest = sum, corner = r / 4 * 7 + k / 4;
       }
     EvaOptions o;
-    o.estimate = Estimate::verified;
-    o.starts = 1, o.steps = 0, o.cell_steps = 0;
+    o.starts = 8, o.steps = 10, o.cell_steps = 0;
     const auto map = eva(*c.engine, q, o);
     REQUIRE(map.ok());
-    const auto above = std::count_if(map->score.begin(), map->score.end(), [&](double s) { return s > map->score[corner]; });
+    CHECK(map->drawn == Estimate::verified);  // on so large a region
+    const auto above = std::count_if(map->estimate.begin(), map->estimate.end(), [&](double s) { return s >= map->estimate[corner]; }) - 1;
     found += above < 3;
   }
   CHECK(found >= kImages * 95 / 100);

@@ -21,6 +21,7 @@ TEST_CASE("certified intervals contain the exact drops, and the estimate ranks l
   if (o.tier == EvaTier::alpha) o.most_parts = 256;
   const auto map = eva(*c.engine, c.question, o);
   if (!map.ok()) FAIL(map.error().text());
+  CHECK(map->drawn == Estimate::attained);
   const double gap = 1e-6;  // of the exact values themselves
   CHECK(map->verified_base >= overlaps[0] - gap);
   CHECK(map->attained_base <= overlaps[0] + gap);

@@ -67,7 +67,7 @@ TEST_CASE("exact drops lie inside the certified intervals: 1000 random questions
   std::mt19937_64 random(5);
   const EvaTier tiers[] = {EvaTier::shared, EvaTier::refined, EvaTier::full, EvaTier::alpha};
   const Method methods[] = {Method::crown, Method::crown, Method::interval, Method::combined, Method::alpha, Method::forward};
-  int cells = 0, tight = 0;
+  int cells = 0, tight = 0, differences = 0, by_difference = 0;
   for (int i = 0; i < kCases; ++i) {
     const std::size_t inputs = 2 + random() % 2, classes = 2 + random() % 2;
     const DenseNet net = random_net(random, inputs, classes);
@@ -81,6 +81,7 @@ TEST_CASE("exact drops lie inside the certified intervals: 1000 random questions
     if (i % 3 == 0) o.most_parts = 64;
     o.starts = 4, o.steps = 6, o.cell_steps = 3;
     o.seed = random();
+    o.differences = i % 2 == 0;
     if (classes > 2 && random() % 4 == 0) q.label = 0, q.target = 1;
     const auto map = eva(*engine, q, o);
     if (!map.ok()) FAIL(map.error().text());
@@ -104,6 +105,11 @@ TEST_CASE("exact drops lie inside the certified intervals: 1000 random questions
       CHECK(exact(map->lower[at]) <= drop);
       CHECK(exact(map->upper[at]) >= drop);
       CHECK(map->score[at] >= 0);
+      if (!map->difference.empty()) {
+        CHECK(exact(map->difference[at]) >= drop);
+        ++differences;
+        by_difference += map->upper[at] == map->difference[at];
+      }
       ++cells;
       tight += map->upper[at] - map->lower[at] < 0.05;
     }
@@ -113,4 +119,6 @@ TEST_CASE("exact drops lie inside the certified intervals: 1000 random questions
     CHECK(map->ordered <= ordered);
   }
   CHECK(tight > cells / 4);  // the intervals are not all of the line
+  CHECK(differences > cells / 3);
+  CHECK(by_difference > 0);  // sometimes the better bound
 }

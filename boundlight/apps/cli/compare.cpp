@@ -17,7 +17,7 @@ struct Options {
   InputArguments input;
   std::vector<std::string> images, methods = {"all"}, metrics = {"all"}, baselines = {"random"};
   RegionArguments region;
-  std::string cells = "12x12", segments, planted, tier = "alpha", removed = "zero", score = "probability", out, json, device = "cpu";
+  std::string cells = "12x12", segments, planted, tier = "auto", removed = "zero", score = "probability", out, json, device = "cpu";
   std::int64_t label = -1, evaluations = 4000, top = 3;
   std::uint64_t seed = 1;
   double timeout = 0, budget = 0;
@@ -41,10 +41,6 @@ std::string listed(const std::vector<std::string>& names) {
   std::string text;
   for (const auto& name : names) text += (text.empty() ? "{" : ",") + name;
   return text + "}";
-}
-
-EvaTier tier_named(const std::string& name) {
-  return name == "shared" ? EvaTier::shared : name == "refined" ? EvaTier::refined : name == "full" ? EvaTier::full : EvaTier::alpha;
 }
 
 Result<std::vector<CompareImage>> questions(const Options& o, const std::vector<NamedImage>& samples, double eps) {
@@ -121,8 +117,6 @@ Result<CompareOptions> settings_of(const Options& o, StopToken stop) {
   c.sampling.budget = o.evaluations;
   c.sampling.seed = c.metric.seed = c.eva.seed = o.seed;
   c.metric.probability = o.score == "probability";
-  c.eva.tier = tier_named(o.tier);
-  c.eva.budget = o.budget;
   c.stop = stop;
   return c;
 }
@@ -143,7 +137,7 @@ CompareReport report_of(const Options& o, const Network& network, const CompareO
   r.device = o.device;
   r.labels = labels;
   r.settings = {{"eps", o.region.eps}, {"norm", "linf"}, {"clip", o.region.clip.empty() ? "natural range" : o.region.clip}, {"cells", o.segments.empty() ? o.cells : o.segments},
-                {"class", o.label < 0 ? "predicted" : std::to_string(o.label)}, {"tier", o.tier + (o.budget > 0 ? ", and " + std::to_string(o.budget) + " seconds of splits" : std::string())},
+                {"class", o.label < 0 ? "predicted" : std::to_string(o.label)}, {"tier", name_of(c.eva.tier) + (o.budget > 0 ? ", and " + std::to_string(o.budget) + " seconds of splits" : c.eva.most_parts > 0 ? ", and " + std::to_string(c.eva.most_parts) + " parts" : std::string())},
                 {"methods", joined(c.methods, [](const CompareMethod* m) { return m->name; })}, {"metrics", joined(c.metrics, [](const Metric* m) { return m->name; })},
                 {"metric baselines", joined(c.baselines, [](Baseline b) { return name_of(b); })}, {"metric score", o.score},
                 {"removed cells become", o.removed}, {"evaluations", std::to_string(o.evaluations) + " of the model at most per method and image, a gradient counts as two"},
@@ -177,6 +171,7 @@ Result<int> run(const Options& o, StopToken stop) {
   InputArguments input = o.input;
   input.inputs = o.images;
   BL_TRY(samples, load_images(*network, input, output));
+  choose_tier(o.tier, o.budget, *network, settings.eva);
   BL_TRY(images, questions(o, samples, eps));
   if (!o.planted.empty()) BL_CHECK(plant(o.planted, images));
   BL_CHECK(try_folder(o.out));
@@ -221,7 +216,7 @@ void add_compare(CLI::App& app, Session& session) {
   command->add_option("--cells", o->cells, "pixels, ROWSxCOLS or slic:COUNT")->capture_default_str()->group("Map");
   command->add_option("--segments", o->segments, "Label array: equal numbers, one cell")->type_name("FILE")->group("Map");
   command->add_option("--class", o->label, "Class to explain (default: the predicted one)")->check(CLI::NonNegativeNumber)->group("Map");
-  command->add_option("--tier", o->tier, "Of the certified map: shared, refined, full or alpha")->check(CLI::IsMember({"shared", "refined", "full", "alpha"}))->capture_default_str()->group("Map");
+  command->add_option("--tier", o->tier, "Of the certified map: auto (as explain has it), shared, refined, full or alpha")->check(CLI::IsMember({"auto", "shared", "refined", "full", "alpha"}))->capture_default_str()->group("Map");
   command->add_option("--budget", o->budget, "Seconds per image for tightening the certified map by splits of its region")->check(CLI::NonNegativeNumber)->group("Map");
   command->add_option("--seed", o->seed, "Seed of everything random")->check(CLI::NonNegativeNumber)->capture_default_str();
   command->add_option("--timeout", o->timeout, "Seconds; the images done by then are reported")->check(CLI::PositiveNumber)->check(seconds());

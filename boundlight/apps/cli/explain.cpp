@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <map>
 
+#include "boundlight/apps/cli/image_questions.hpp"
 #include "boundlight/apps/cli/images.hpp"
 #include "boundlight/explain/picture.hpp"
 #include "boundlight/explain/summary.hpp"
@@ -17,76 +18,33 @@ namespace {
 struct Options {
   InputArguments input;
   RegionArguments region;
-  std::string cells = "12x12", segments, tier = "auto", overlap = "margin", estimate, method = "crown", half, out, json, device = "cpu", hybrid;
+  std::string cells = "12x12", segments, tier = "auto", overlap = "margin", estimate = "auto", method = "crown", half, out, json, device = "cpu", hybrid;
   std::int64_t label = -1, target = -1, samples = 256;
   double tau = 0, timeout = 0, budget = 0;
   std::uint64_t seed = 1;
 };
 
-const std::map<std::string, EvaTier> kTiers = {{"shared", EvaTier::shared}, {"refined", EvaTier::refined}, {"full", EvaTier::full}, {"alpha", EvaTier::alpha}};
-const std::map<std::string, Estimate> kEstimates = {{"attained", Estimate::attained}, {"verified", Estimate::verified}, {"midpoint", Estimate::midpoint}};
+const std::map<std::string, Estimate> kEstimates = {{"auto", Estimate::automatic}, {"attained", Estimate::attained}, {"verified", Estimate::verified}, {"midpoint", Estimate::midpoint}};
 const std::map<std::string, Method> kMethods = {{"interval", Method::interval}, {"forward", Method::forward}, {"crown", Method::crown}, {"combined", Method::combined}, {"alpha", Method::alpha}};
 
-template <class T>
-std::string name_of(T value) {
-  const auto find = [&](const auto& names) {
-    for (const auto& [name, v] : names)
-      if (v == value) return name;
-    return std::string();
-  };
-  if constexpr (std::is_same_v<T, EvaTier>) return find(kTiers);
-  else return find(kEstimates);
+std::string estimate_name(Estimate estimate) {
+  for (const auto& [name, value] : kEstimates)
+    if (value == estimate) return name;
+  return {};
 }
 
 Error bad(const std::string& option, const std::string& what) { return {ErrorKind::bad_input, "option --" + option, what}; }
 
-// "pixels", "12x12" or "slic:40".
-Result<Cells> cells_of(const Options& o, const PreparedInput& sample, const std::vector<double>& in_order) {
-  const auto& form = sample.map.form;
-  if (!o.segments.empty()) {
-    BL_TRY(labels, load_array(o.segments));
-    const Shape& shape = labels.shape();
-    if (shape.size() == 3 && shape[1] == form.height && shape[2] == form.width) return mask_cells(labels.to_int64s(), shape[0], form.height, form.width);
-    return segment_cells(labels.to_int64s(), form.height, form.width);
-  }
-  if (o.cells == "pixels") return pixel_cells(form.height, form.width);
-  std::int64_t a = 0, b = 0;
-  char end = 0;
-  long long x = 0, y = 0;
-  if (std::sscanf(o.cells.c_str(), "slic:%lld%c", &x, &end) == 1) return slic_cells(in_order, form.height, form.width, form.channels, x);
-  if (std::sscanf(o.cells.c_str(), "%lldx%lld%c", &x, &y, &end) != 2) return bad("cells", "'" + o.cells + "' is not pixels, ROWSxCOLS or slic:COUNT");
-  a = x, b = y;
-  return grid_cells(form.height, form.width, a, b);
-}
-
-Result<EvaQuestion> question_of(const Options& o, const PreparedInput& sample, const Cells& cells, double eps) {
-  if (o.region.norm != "linf") return bad("norm", "explain takes linf balls; " + o.region.norm + " balls are for the command bounds");
-  BL_TRY(ball, ball_of(sample, o.region, eps));
-  BL_TRY(region, pixel_region(ball));
-  for (std::size_t i = 0; i < ball.pixel.size() && ball.clip; ++i)
-    if (!(ball.clip->first <= ball.pixel[i] && ball.pixel[i] <= ball.clip->second))
-      return Error{ErrorKind::bad_input, "region", "the image leaves the clipping range (element " + std::to_string(i) + " is " + std::to_string(ball.pixel[i]) + ", the range " +
-                                                       std::to_string(ball.clip->first) + " to " + std::to_string(ball.clip->second) +
-                                                       "), so cells cannot be reset to it; widen --clip, or --clip none"};
-  EvaQuestion q;
-  q.x = region.x;
-  q.lower = region.lower;
-  q.upper = region.upper;
-  q.inner_lower = region.inner_lower;
-  q.inner_upper = region.inner_upper;
+Result<EvaQuestion> asked(const Options& o, const PreparedInput& sample, const Cells& cells, double eps) {
+  BL_TRY(q, question_of(o.region, sample, cells, eps));
   if (o.half == "plus") q.lower = q.inner_lower = q.x;
   if (o.half == "minus") q.upper = q.inner_upper = q.x;
-  q.cells = cells.count;
   q.label = o.label;
   q.target = o.target;
-  for (std::int64_t i = 0; i < static_cast<std::int64_t>(q.x.size()); ++i) {
-    const auto p = sample.map.form.place(i);
-    q.cell.push_back(cells.label[static_cast<std::size_t>(p.row * cells.width + p.column)]);
-  }
   return q;
 }
 
-ReportInput report_input(const Options& o, const EvaOptions& used, const Network& network, const NamedImage& image, const std::vector<std::string>& labels, const std::string& eps) {
+ReportInput report_input(const Options& o, const EvaOptions& used, const EvaMap& map, const Network& network, const NamedImage& image, const std::vector<std::string>& labels, const std::string& eps) {
   const PreparedInput& sample = image.input;
   ReportInput r;
   r.model = network.source;
@@ -96,7 +54,7 @@ ReportInput report_input(const Options& o, const EvaOptions& used, const Network
   r.device = o.device;
   r.labels = labels;
   r.settings = {{"eps", eps}, {"norm", "linf"}, {"clip", o.region.clip.empty() ? "natural range" : o.region.clip}, {"cells", o.segments.empty() ? o.cells : o.segments},
-                {"tier", name_of(used.tier)}, {"overlap", o.overlap}, {"method", o.method}, {"estimate", name_of(used.estimate)}, {"half", o.half.empty() ? "both" : o.half},
+                {"tier", name_of(used.tier)}, {"overlap", o.overlap}, {"method", o.method}, {"estimate", estimate_name(map.drawn) + (o.estimate == "auto" ? " (auto)" : "")}, {"half", o.half.empty() ? "both" : o.half},
                 {"class", o.label < 0 ? "predicted" : std::to_string(o.label)}, {"rivals", o.target < 0 ? "all" : std::to_string(o.target)}, {"seed", std::to_string(o.seed)},
                 {"budget", o.budget > 0 ? std::to_string(o.budget) + " s" : "none"}, {"parts", std::to_string(used.most_parts)}, {"semantics", "real"}};
   if (!o.hybrid.empty()) r.settings.emplace_back("hybrid (not verified)", o.hybrid + ", " + std::to_string(o.samples) + " samples");
@@ -109,8 +67,7 @@ ReportInput report_input(const Options& o, const EvaOptions& used, const Network
     for (std::int64_t c = 0; c < form.channels; ++c) sum += order[static_cast<std::size_t>(p * form.channels + c)];
     r.grey.push_back(sum / static_cast<double>(form.channels) / high);
   }
-  if (form.image && (form.channels == 1 || form.channels == 3 || form.channels == 4)) r.image = picture_of(form, sample.pixels, high);
-  else r.image = Picture{form.height, form.width, 1, std::vector<std::uint8_t>(static_cast<std::size_t>(form.height * form.width), 128)};
+  r.image = shown(sample);
   return r;
 }
 
@@ -139,7 +96,7 @@ Result<double> certified_radius(Engine& engine, const Options& o, const Prepared
   options.starts = 1, options.steps = 0, options.cell_steps = 0;
   for (*steps = 0; *steps < 24 && (low == 0 || high > 1.05 * low); ++*steps) {
     const double eps = low == 0 ? high : high <= 2 * low ? (low + high) / 2 : high;
-    BL_TRY(question, question_of(o, sample, one, eps));
+    BL_TRY(question, asked(o, sample, one, eps));
     BL_TRY(map, eva(engine, question, options));
     if (map.verified_base < 0) {
       low = eps;
@@ -154,33 +111,16 @@ Result<double> certified_radius(Engine& engine, const Options& o, const Prepared
   return low;
 }
 
-// Searched slopes and parts on networks where they cost a fraction of a second; else the tier that costs a few passes.
-void choose_tier(const Options& o, const Network& network, EvaOptions& options) {
-  constexpr std::int64_t kSmall = 32768, kFewParts = 256;
-  if (o.tier != "auto") {
-    options.tier = kTiers.at(o.tier);
-    if (options.tier == EvaTier::alpha && o.budget <= 0) options.most_parts = kFewParts;
-    return;
-  }
-  std::int64_t neurons = 0;
-  for (const auto& v : network.values)
-    if (!v.constant) neurons += v.size;
-  const bool search = options.bounds.method == Method::crown || options.bounds.method == Method::alpha;
-  options.tier = search && options.overlap == Overlap::margin && (neurons <= kSmall || o.budget > 0) ? EvaTier::alpha : EvaTier::refined;
-  if (options.tier == EvaTier::alpha && o.budget <= 0) options.most_parts = kFewParts;
-}
-
 Result<EvaOptions> eva_options(const Options& o, const Network& network, const StopToken& stop, const Output& output) {
   EvaOptions options;
   options.overlap = o.overlap == "separate" ? Overlap::separate : Overlap::margin;
-  options.estimate = kEstimates.at(!o.estimate.empty() ? o.estimate : o.hybrid.empty() ? "attained" : "verified");
+  options.estimate = kEstimates.at(o.estimate);
   options.bounds.method = kMethods.at(o.method);
   options.bounds.stop = o.timeout > 0 ? stop.with_deadline(o.timeout) : stop;
   options.tau = o.tau;
   options.seed = o.seed;
-  options.budget = o.budget;
   options.samples = o.samples;
-  choose_tier(o, network, options);
+  choose_tier(o.tier, o.budget, network, options);
   if (!o.hybrid.empty()) {
     BL_TRY(value, find_value(network, o.hybrid, false));
     options.hybrid = value;
@@ -209,8 +149,7 @@ struct Explained {
 
 Result<Explained> explain_one(const Options& o, Engine& engine, const NamedImage& image, const std::vector<std::string>& labels, const EvaOptions& options, const Output& output) {
   const PreparedInput& sample = image.input;
-  const auto order = in_image_order(sample.map.form, sample.pixels);
-  BL_TRY(cells, cells_of(o, sample, order));
+  BL_TRY(cells, cells_of(o.cells, o.segments, sample));
   double eps = 0;
   std::string eps_text = o.region.eps;
   if (o.region.eps.empty()) {
@@ -226,9 +165,10 @@ Result<Explained> explain_one(const Options& o, Engine& engine, const NamedImage
     eps = given;
     if (eps == 0) return bad("eps", "a radius of 0 leaves nothing to explain; give a positive one");
   }
-  BL_TRY(question, question_of(o, sample, cells, eps));
+  BL_TRY(question, asked(o, sample, cells, eps));
   BL_TRY(map, eva(engine, question, options));
-  return Explained{std::move(map), std::move(cells), report_input(o, options, engine.network(), image, labels, eps_text)};
+  ReportInput input = report_input(o, options, map, engine.network(), image, labels, eps_text);
+  return Explained{std::move(map), std::move(cells), std::move(input)};
 }
 
 void print(const Explained& e) {
@@ -306,7 +246,7 @@ void add_explain(CLI::App& app, Session& session) {
   command->add_option("--tier", o->tier, "auto, shared, refined, full or alpha (auto: alpha for small networks or with a budget, else refined)")->check(CLI::IsMember({"auto", "shared", "refined", "full", "alpha"}))->capture_default_str()->group("Map");
   command->add_option("--method", o->method, "Bound method: interval, forward, crown, combined or alpha")->check(CLI::IsMember({"interval", "forward", "crown", "combined", "alpha"}))->capture_default_str()->group("Map");
   command->add_option("--overlap", o->overlap, "margin, or separate as in the paper")->check(CLI::IsMember({"margin", "separate"}))->capture_default_str()->group("Map");
-  command->add_option("--estimate", o->estimate, "What is drawn: attained (default), verified or midpoint")->check(CLI::IsMember({"attained", "verified", "midpoint"}))->group("Map");
+  command->add_option("--estimate", o->estimate, "What is drawn: auto (attained, or verified where the region is too large for it), attained, verified or midpoint")->check(CLI::IsMember({"auto", "attained", "verified", "midpoint"}))->capture_default_str()->group("Map");
   command->add_option("--tau", o->tau, "Cells and pairs within tau count as equal (default: 1 % of the largest upper end)")->group("Map");
   command->add_option("--budget", o->budget, "Seconds for tighter intervals: the region is split into parts that serve every cell")->group("Map");
   command->add_option("--hybrid", o->hybrid, "For networks too large to bound: boxes of this value come from samples; NOT verified")->type_name("VALUE")->group("Map");

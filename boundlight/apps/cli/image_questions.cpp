@@ -9,6 +9,8 @@ Result<Cells> cells_of(const std::string& text, const std::string& segments, con
   const auto& form = sample.map.form;
   if (!segments.empty()) {
     BL_TRY(labels, load_array(segments));
+    const Shape& shape = labels.shape();
+    if (shape.size() == 3 && shape[1] == form.height && shape[2] == form.width) return mask_cells(labels.to_int64s(), shape[0], form.height, form.width);
     return segment_cells(labels.to_int64s(), form.height, form.width);
   }
   if (text == "pixels") return pixel_cells(form.height, form.width);
@@ -24,6 +26,11 @@ Result<EvaQuestion> question_of(const RegionArguments& region, const PreparedInp
   if (region.norm != "linf") return Error{ErrorKind::bad_input, "option --norm", "explanations take linf balls; " + region.norm + " balls are for the command bounds"};
   BL_TRY(ball, ball_of(sample, region, eps));
   BL_TRY(found, pixel_region(ball));
+  for (std::size_t i = 0; i < ball.pixel.size() && ball.clip; ++i)
+    if (!(ball.clip->first <= ball.pixel[i] && ball.pixel[i] <= ball.clip->second))
+      return Error{ErrorKind::bad_input, "region", "the image leaves the clipping range (element " + std::to_string(i) + " is " + std::to_string(ball.pixel[i]) + ", the range " +
+                                                       std::to_string(ball.clip->first) + " to " + std::to_string(ball.clip->second) +
+                                                       "), so cells cannot be reset to it; widen --clip, or --clip none"};
   EvaQuestion q;
   q.x = std::move(found.x);
   q.lower = std::move(found.lower);
@@ -36,6 +43,29 @@ Result<EvaQuestion> question_of(const RegionArguments& region, const PreparedInp
     q.cell.push_back(cells.label[static_cast<std::size_t>(p.row * cells.width + p.column)]);
   }
   return q;
+}
+
+std::string name_of(EvaTier tier) {
+  switch (tier) {
+    case EvaTier::shared: return "shared";
+    case EvaTier::refined: return "refined";
+    case EvaTier::full: return "full";
+    case EvaTier::alpha: break;
+  }
+  return "alpha";
+}
+
+void choose_tier(const std::string& name, double budget, const Network& network, EvaOptions& options) {
+  constexpr std::int64_t kSmall = 32768, kFewParts = 256;
+  std::int64_t neurons = 0;
+  for (const auto& v : network.values)
+    if (!v.constant) neurons += v.size;
+  const bool search = options.bounds.method == Method::crown || options.bounds.method == Method::alpha;
+  options.tier = search && options.overlap == Overlap::margin && (neurons <= kSmall || budget > 0) ? EvaTier::alpha : EvaTier::refined;
+  for (const EvaTier tier : {EvaTier::shared, EvaTier::refined, EvaTier::full, EvaTier::alpha})
+    if (name == name_of(tier)) options.tier = tier;
+  options.budget = budget;
+  options.most_parts = options.tier == EvaTier::alpha && budget <= 0 ? kFewParts : 0;
 }
 
 PixelFrame frame_of(const PreparedInput& sample) {
