@@ -1,5 +1,7 @@
 #include "boundlight/bounds/engines/relaxations.hpp"
 
+#include "boundlight/bounds/ops/linear.hpp"
+
 namespace boundlight::BL_NS {
 
 std::vector<bool> ancestors(const Network& network, const std::vector<ValueId>& wanted) {
@@ -22,7 +24,25 @@ void Relaxations<T>::prepare(const std::vector<bool>& nodes) {
     const int node = static_cast<int>(i);
     const auto in = model_.in_boxes(node, boxes_), out = model_.out_boxes(node, boxes_);
     at_[i] = model_.kernel(node).relax(model_.device(), in.data(), out.data(), boxes_.batch, settings_, rule_);
+    pays_[i] = pay(node);
   }
+}
+
+// Nobody else may send rows to the value between the two: they would not have paid.
+template <class T>
+int Relaxations<T>::pay(int index) const {
+  auto* own = dynamic_cast<LinearRelaxation<T>*>(at(index));
+  const Network& network = model_.network();
+  const Node& node = network.nodes[static_cast<std::size_t>(index)].node;
+  if (!own || node.outputs.size() != 1) return -1;
+  for (const ValueId id : node.inputs) {
+    if (id == kAbsent || network.values[static_cast<std::size_t>(id)].constant) continue;
+    const auto& v = network.values[static_cast<std::size_t>(id)];
+    if (v.producer < 0 || v.consumers.size() != 1 || !at_[static_cast<std::size_t>(v.producer)]) return -1;
+    const auto* before = dynamic_cast<const LinearRelaxation<T>*>(at(v.producer));
+    return before && own->pay_for(model_.device(), *before) ? v.producer : -1;
+  }
+  return -1;
 }
 
 template <class T>

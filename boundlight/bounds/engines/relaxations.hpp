@@ -17,15 +17,19 @@ template <class T>
 class Relaxations {
  public:
   Relaxations(const Model<T>& model, const BoxArrays<T>& boxes, BoundSettings settings, SlopeRule rule)
-      : model_(model), boxes_(boxes), settings_(settings), rule_(rule), at_(model.network().nodes.size()), last_(model.network().values.size()) {}
+      : model_(model), boxes_(boxes), settings_(settings), rule_(rule), at_(model.network().nodes.size()), pays_(at_.size(), -1), last_(model.network().values.size()) {}
 
   // Makes those of the nodes named, from the boxes as they are now. Passes over rows may then run side by side.
   void prepare(const std::vector<bool>& nodes);
   void forget() {
     for (auto& r : at_) r.reset();
+    pays_.assign(pays_.size(), -1);
   }
   // Null: the node has no planes. Precondition: prepared.
   Relaxation<T>* at(int node) const { return at_[static_cast<std::size_t>(node)]->get(); }
+
+  // The node whose charges rows have paid with those of `node` (LinearRelaxation::pay_for), or -1.
+  int pays_for(int node) const { return pays_[static_cast<std::size_t>(node)]; }
 
   // The box of a value, and (4-D values) with channels last.
   BoxView<T> box(ValueId v) const { return boxes_.view(v); }
@@ -43,7 +47,9 @@ class Relaxations {
   const BoxArrays<T>& boxes_;
   BoundSettings settings_;
   SlopeRule rule_;
+  int pay(int node) const;
   std::vector<std::optional<std::unique_ptr<Relaxation<T>>>> at_;
+  std::vector<int> pays_;
   std::vector<Last> last_;
 };
 

@@ -138,13 +138,15 @@ bool RowPass<T>::visit(int index) {
     any = true;
     RowBlock<T> rows = std::move(found->second);
     pending_.erase(found);
-    if (request_.multipliers && request_.multipliers->count(value) > 0) {
+    const bool multiplied = request_.multipliers && request_.multipliers->count(value) > 0;
+    if (multiplied) {
       densify(d_, network_.values[static_cast<std::size_t>(value)].shape, rows);
       const double u = c_.settings.charges(Charge::join) ? static_cast<double>(unit_roundoff<T>) * (1 + 1e-6) : 0.0;
       add_multipliers(d_, *request_.multipliers->at(value), c_.relaxations.box(value), network_.values[static_cast<std::size_t>(value)].size, u, rows, accounts());
     }
     const bool of_base = c_.base && c_.model.kernel(index).linear();
-    Relaxation<T>* relaxation = (of_base ? *c_.base : c_.relaxations).at(index);
+    const Relaxations<T>& relaxations = of_base ? *c_.base : c_.relaxations;
+    Relaxation<T>* relaxation = relaxations.at(index);
     if (!relaxation) {
       ++result_.concretised;
       stop_at(value, std::move(rows), bias_.data(), charge_.data());
@@ -163,7 +165,10 @@ bool RowPass<T>::visit(int index) {
     }
     if (const auto* linear = dynamic_cast<const LinearKernel<T>*>(&c_.model.kernel(index))) result_.multiply_adds += rows.rows * rows.width * linear->terms_ahead();
     std::vector<RowBlock<T>> out(node.inputs.size());
-    relaxation->backward(d_, static_cast<int>(slot), std::move(rows), of_base ? RowAccounts{bias_.data(), charge_.data(), base_box_.data()} : accounts(), out.data());
+    const bool paid = !multiplied && std::find(paid_.begin(), paid_.end(), index) != paid_.end();
+    if (const auto* linear = paid ? dynamic_cast<const LinearRelaxation<T>*>(relaxation) : nullptr) linear->pass_on(d_, static_cast<int>(slot), std::move(rows), out.data());
+    else relaxation->backward(d_, static_cast<int>(slot), std::move(rows), of_base ? RowAccounts{bias_.data(), charge_.data(), base_box_.data()} : accounts(), out.data());
+    if (relaxations.pays_for(index) >= 0) paid_.push_back(relaxations.pays_for(index));
     for (std::size_t k = 0; k < out.size(); ++k)
       if (out[k]) add(node.inputs[k], std::move(out[k]));
   }

@@ -99,6 +99,7 @@ class RowPass {
   Buffer<double> bias_, charge_;
   Buffer<std::int32_t> box_, line_, base_box_;
   std::map<ValueId, RowBlock<T>> pending_;
+  std::vector<int> paid_;                 // nodes whose charges the rows on their outputs have paid (Relaxations::pays_for)
   PassResult<T> result_;
 };
 

@@ -14,7 +14,7 @@ Buffer<double> underflow_cost(Device& d, BoxView<T> in, std::int64_t batch, std:
   const T *l = in.lower, *u = in.upper;
   double* const sums[1] = {cost.data()};
   d.template sum_rows<1>(batch, size, [=] BL_HD(std::int64_t b, std::int64_t j, Sums sum) {
-    sum.add(0, eta * fmax(fabs(static_cast<double>(l[b * size + j])), fabs(static_cast<double>(u[b * size + j]))));
+    sum.add(0, eta * larger(fabs(static_cast<double>(l[b * size + j])), fabs(static_cast<double>(u[b * size + j]))));
   }, sums);
   return cost;
 }

@@ -39,6 +39,9 @@ BL_HD double stored_slope(double s) {
   return stored - stored == 0 ? stored : 0.0;
 }
 
+// fmax, without a call into the library.
+BL_HD inline double larger(double a, double b) { return a < b ? b : a; }
+
 // What substitute() reads, per element of a batch of boxes.
 template <class T>
 struct PlaneTable {
@@ -87,9 +90,11 @@ void make_planes(Device& d, F every, BoxView<T> in, BoxView<T> out, std::int64_t
     if (!cost) return;
     // Slopes 0, 1 and -1 multiply exactly; a free slope may be anything in its range.
     const bool exact_slopes = !free && (s.lower == 0 || fabs(s.lower) == 1) && (s.upper == 0 || fabs(s.upper) == 1);
-    const double steepest = fmax(fmax(fabs(s.lower), fabs(s.upper)), free ? fmax(fabs(f.free_low()), fabs(f.free_high())) : 0.0);
-    double c = dot * fmax(fabs(static_cast<double>(lt[i])), fabs(static_cast<double>(ut[i])));
-    if (!exact_slopes) c += unit * steepest * x.magnitude() * (1 + 4 * unit);
+    double c = dot * larger(fabs(static_cast<double>(lt[i])), fabs(static_cast<double>(ut[i])));
+    if (!exact_slopes) {
+      const double steepest = larger(larger(fabs(s.lower), fabs(s.upper)), free ? larger(fabs(f.free_low()), fabs(f.free_high())) : 0.0);
+      c += unit * steepest * larger(fabs(x.lo), fabs(x.hi)) * (1 + 4 * unit);
+    }
     if (deployed) c += deployment(f, x, Interval(static_cast<double>(ol[i]), static_cast<double>(ou[i])));
     cost[i] = c == 0 ? T(0) : round_up_to<T>(c * (1 + 1e-14));
   });

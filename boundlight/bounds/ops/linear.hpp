@@ -57,6 +57,8 @@ class LinearKernel : public Kernel<T> {
   virtual bool select_rows(Device&, int /*slot*/, std::int64_t /*rows*/, const std::int32_t* /*element*/, const T* /*sign*/, RowBlock<T>* /*out*/) const {
     return false;
   }
+  // Rows on output 0, dense or windowed, are rows on the one variable input as they are.
+  virtual bool passes_rows() const { return false; }
   // Height and width of output 0 as 1 x C x H x W, for windowed rows.
   struct Plane { std::int64_t channels = 0, height = 0, width = 0; };
   virtual Plane plane() const { return {}; }
@@ -73,153 +75,18 @@ class LinearKernel : public Kernel<T> {
   const std::vector<std::int64_t>& out_sizes() const { return out_sizes_; }
   // Per output slot sum_i |W_oi|, rounded up: |W| m <= row_sizes max m for every box. Made once.
   const std::vector<Buffer<T>>& row_sizes(Device& d) const;
+  // For wide dense products: sums of |W| over blocks of kSizeBlock neighbouring inputs, [blocks][output size], rounded up, so that
+  // |W| m <= sum over blocks of (their sums) (their largest m). A few per cent of the work of |W| m, and nearly as good where
+  // neighbours are alike, as pixels are. Empty where the operator is not one of these. Made once.
+  static constexpr std::int64_t kSizeBlock = 8;
+  const Buffer<T>& block_sizes(Device& d) const;
 
  private:
   std::vector<std::int64_t> in_sizes_, out_sizes_;
   mutable std::vector<Buffer<T>> row_sizes_;
-  mutable std::once_flag row_sizes_made_;
+  mutable Buffer<T> block_sizes_;
+  mutable std::once_flag row_sizes_made_, block_sizes_made_;
 };
-
-// m = max(|l|, |u|) per input; NaN and infinite ends give infinity.
-template <class T>
-std::vector<Buffer<T>> magnitudes(Device& d, const std::vector<std::int64_t>& sizes, const BoxView<T>* in, std::int64_t batch) {
-  std::vector<Buffer<T>> m(sizes.size());
-  for (std::size_t k = 0; k < sizes.size(); ++k) {
-    if (!in[k].lower) continue;
-    m[k] = d.buffer<T>(batch * sizes[k]);
-    const T *l = in[k].lower, *u = in[k].upper;
-    T* to = m[k].data();
-    d.map(batch * sizes[k], [=] BL_HD(std::int64_t i) {
-      const T a = l[i] < 0 ? -l[i] : l[i], b = u[i] < 0 ? -u[i] : u[i];
-      to[i] = a <= b ? b : a;  // a NaN compares false and stays
-    });
-  }
-  return m;
-}
-
-template <class T>
-std::vector<T*> pointers(const std::vector<Buffer<T>>& buffers) {
-  std::vector<T*> p;
-  for (const auto& b : buffers) p.push_back(b.data());
-  return p;
-}
-
-template <class T>
-void round_up_sizes(Device& d, T* x, std::int64_t n, double grow, double tiny) {
-  d.map(n, [=] BL_HD(std::int64_t i) { x[i] = round_up_to<T>((static_cast<double>(x[i]) * grow + tiny) * (1 + 1e-14)); });
-}
-
-template <class T>
-void LinearKernel<T>::vjp(Device& d, const T* const* in, const T* const* /*out*/, const T* const* grad_out, T* const* grad_in, std::int64_t batch) const {
-  for (std::size_t slot = 0; slot < out_sizes_.size(); ++slot) {
-    if (!grad_out[slot]) continue;
-    std::vector<Buffer<T>> part(in_sizes_.size());
-    for (std::size_t k = 0; k < in_sizes_.size(); ++k)
-      if (grad_in[k] && in_sizes_[k] > 0) part[k] = d.buffer<T>(batch * in_sizes_[k]);
-    const auto to = pointers(part);
-    transpose(d, static_cast<int>(slot), grad_out[slot], batch, to.data());
-    for (std::size_t k = 0; k < in_sizes_.size(); ++k) {
-      if (!part[k]) continue;
-      T* sum = grad_in[k];
-      const T* add = part[k].data();
-      d.map(batch * in_sizes_[k], [=] BL_HD(std::int64_t i) { sum[i] += add[i]; });
-    }
-  }
-  weight_vjp(d, in, grad_out, grad_in, batch);
-}
-
-template <class T>
-const std::vector<Buffer<T>>& LinearKernel<T>::row_sizes(Device& d) const {
-  std::call_once(row_sizes_made_, [&] {
-    std::vector<Buffer<T>> ones(in_sizes_.size());
-    for (std::size_t k = 0; k < ones.size(); ++k) {
-      if (in_sizes_[k] == 0) continue;
-      ones[k] = d.template buffer<T>(in_sizes_[k]);
-      d.fill(ones[k].data(), T(1), in_sizes_[k]);
-    }
-    for (const std::int64_t n : out_sizes_) row_sizes_.push_back(d.template buffer<T>(n));
-    const auto in = pointers(ones), out = pointers(row_sizes_);
-    apply(d, LinearMode::absolute, in.data(), out.data(), 1);
-    const double grow = inflation<T>(terms_ahead() + 1), tiny = static_cast<double>(smallest_normal<T>) * static_cast<double>(terms_ahead() + 1);
-    for (std::size_t s = 0; s < out.size(); ++s) round_up_sizes(d, out[s], out_sizes_[s], grow, tiny);
-  });
-  return row_sizes_;
-}
-
-template <class T>
-void LinearKernel<T>::interval(Device& d, const BoxView<T>* in, T* const* lower, T* const* upper, std::int64_t batch, const BoundSettings& settings) const {
-  if (moves_only()) {  // exact: the ends move like values
-    std::vector<const T*> lo(in_sizes_.size()), hi(in_sizes_.size());
-    for (std::size_t k = 0; k < in_sizes_.size(); ++k) lo[k] = in[k].lower, hi[k] = in[k].upper;
-    apply(d, LinearMode::affine, lo.data(), lower, batch);
-    apply(d, LinearMode::affine, hi.data(), upper, batch);
-    return;
-  }
-  const std::size_t inputs = in_sizes_.size();
-  const bool sound = settings.charges(Charge::interval), deployed = settings.deployed();
-  const double u = static_cast<double>(unit_roundoff<T>);
-  // Weight of m beside r in the product: computing error of W c, weight error, and the deployed network's error.
-  const double computing = !sound ? 0.0 : gamma_up<T>(terms_ahead() + 2) + relative_error() * 1.0000001;
-  const double deployment = deployed ? gamma_up<float>(deployed_terms() + 1) : 0.0;
-  const T beside = round_up_to<T>((computing + deployment) * 1.0000001);
-  std::vector<Buffer<T>> centre(inputs), radius(inputs);
-  for (std::size_t k = 0; k < inputs; ++k) {
-    if (!in[k].lower) continue;
-    centre[k] = d.buffer<T>(batch * in_sizes_[k]);
-    radius[k] = d.buffer<T>(batch * in_sizes_[k]);
-    const T *lo = in[k].lower, *hi = in[k].upper;
-    T *c = centre[k].data(), *r = radius[k].data();
-    d.map(batch * in_sizes_[k], [=] BL_HD(std::int64_t i) {
-      const T middle = lo[i] / 2 + hi[i] / 2;
-      const bool finite = middle - middle == 0;
-      c[i] = finite ? middle : T(0);
-      T half = hi[i] - c[i], other = c[i] - lo[i];
-      if (!(other <= half)) half = other;
-      const T magnitude = (c[i] < 0 ? -c[i] : c[i]) + half;
-      // a nonzero radius is rounded up; an exact point keeps radius 0
-      if (sound && half != 0) half = next_up(half);
-      r[i] = beside == 0 ? half : next_up(half + next_up(beside * next_up(magnitude)));
-      if (!finite) r[i] = std::numeric_limits<T>::infinity();
-    });
-  }
-  const auto c = pointers(centre), r = pointers(radius);
-  std::vector<Buffer<T>> spread(out_sizes_.size());
-  for (std::size_t s = 0; s < out_sizes_.size(); ++s)
-    if (lower[s]) spread[s] = d.buffer<T>(batch * out_sizes_[s]);
-  const auto e = pointers(spread);
-  apply(d, LinearMode::affine, c.data(), lower, batch);  // lower doubles as the centre until the last step
-  apply(d, LinearMode::absolute, r.data(), e.data(), batch);
-  const T grow = round_up_to<T>(sound ? inflation<T>(terms_ahead() + 1) : 1.0);
-  const T offset_share = round_up_to<T>(sound ? next_up(3 * u + computing + deployment) : 0.0);
-  // Products that underflow: in W c, and in the spread itself.
-  const double tiny = 2 * static_cast<double>(smallest_normal<T>) * static_cast<double>(terms_ahead() + 2) +
-                      (deployed ? static_cast<double>(smallest_normal<float>) * static_cast<double>(deployed_terms() + 1) : 0.0);
-  const T eta = sound ? round_up_to<T>(tiny) : T(0);
-  for (std::size_t s = 0; s < out_sizes_.size(); ++s) {
-    if (!lower[s]) continue;
-    const T* w = offset(static_cast<int>(s));
-    const double* spread_w = sound ? offset_radius(static_cast<int>(s), deployed) : nullptr;
-    const std::int64_t size = out_sizes_[s];
-    T *lo = lower[s], *hi = upper[s];
-    const T* half = e[s];
-    d.map(batch * size, [=] BL_HD(std::int64_t i) {
-      const T bias = w ? (w[i % size] < 0 ? -w[i % size] : w[i % size]) : T(0);
-      const T middle = lo[i];
-      T width = half[i];
-      if (sound) width = width * grow;
-      if (eta > 0) width = next_up(next_up(width + eta) + next_up(offset_share * bias));
-      if (spread_w) width = next_up(width + round_up_to<T>(spread_w[i % size]));
-      T a = middle - width, b = middle + width;
-      if (sound) {
-        a = next_down(a);
-        b = next_up(b);
-      }
-      const bool good = a <= b && a - a == 0 && b - b == 0;
-      lo[i] = good ? a : -std::numeric_limits<T>::infinity();
-      hi[i] = good ? b : std::numeric_limits<T>::infinity();
-    });
-  }
-}
 
 // The exact plane of a linear operator and what it costs to use it.
 template <class T>
@@ -233,6 +100,12 @@ class LinearRelaxation : public Relaxation<T> {
   bool carry(Device& d, std::int64_t batch, const Coordinates& x, const PlaneView<T>* in, PlaneArrays<T>* out) const override;
   bool follow(Device& d, int slot, const RowBlock<T>& a, const std::int32_t* box, const T* const* in, T* out) const override;
 
+  // Where rows pass this operator as they are, they meet the operator before it with the same |a|: both are charged at once. From
+  // then on this one's charges contain those of `before`, which only takes such rows through (pass_on). False: not offered.
+  bool pay_for(Device& d, const LinearRelaxation& before);
+  // backward() without what it charges.
+  void pass_on(Device& d, int slot, RowBlock<T>&& rows, RowBlock<T>* out) const;
+
  private:
   // What meets the entries of rows, in the order in which they are stored.
   struct Companions {
@@ -240,6 +113,10 @@ class LinearRelaxation : public Relaxation<T> {
   };
   Companions companions(Device& d, int slot, bool windowed) const;
 
+ public:
+  void charge(Device& d, const BoxView<T>* in);  // the constructor's; public because it holds device lambdas
+
+ private:
   const LinearKernel<T>& kernel_;
   BoundSettings settings_;
   std::int64_t batch_;
@@ -250,14 +127,10 @@ class LinearRelaxation : public Relaxation<T> {
   mutable std::once_flag last_made_;
 };
 
-}  // namespace boundlight::BL_NS
-
-#include "boundlight/bounds/ops/linear_relaxation.hpp"
-
-// Instantiated once, in linear.dev.cpp: every linear operator would compile them again.
-namespace boundlight::BL_NS {
+// Instantiated once, in linear.dev.cpp and linear_relaxation.dev.cpp: every linear operator would compile them again.
 extern template class LinearKernel<float>;
 extern template class LinearKernel<double>;
 extern template class LinearRelaxation<float>;
 extern template class LinearRelaxation<double>;
+
 }  // namespace boundlight::BL_NS

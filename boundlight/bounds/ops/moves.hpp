@@ -20,6 +20,7 @@ class MoveKernel : public LinearKernel<T> {
   std::int64_t terms_ahead() const override { return 1; }
   std::int64_t terms_back() const override { return most_readers_; }
   bool moves_only() const override { return relative_ == 0; }
+  bool passes_rows() const override { return identity_; }
   double relative_error() const override { return relative_; }
   void weight_vjp(Device& d, const T* const* in, const T* const* grad_out, T* const* grad_in, std::int64_t batch) const override;
 

@@ -25,7 +25,7 @@ namespace {
 struct ReluFunction {
   template <class S> BL_HD S value(S x) const { return x < 0 ? S(0) : x; }  // NaN stays NaN
   template <class S> BL_HD S derivative(S x) const { return x > 0 ? S(1) : S(0); }
-  BL_HD Interval range(Interval x) const { return {fmax(x.lo, 0.0), fmax(x.hi, 0.0)}; }
+  BL_HD Interval range(Interval x) const { return {x.lo > 0 ? x.lo : 0.0, x.hi > 0 ? x.hi : 0.0}; }
   BL_HD Slopes slopes(Interval x, SlopeRule rule) const {
     if (x.hi <= 0) return {0, 0};
     if (x.lo >= 0) return {1, 1};
@@ -40,14 +40,12 @@ struct ReluFunction {
   }
   // relu(z) - s z is piecewise linear with its kink at 0: extremes lie at the ends and, when inside, the kink.
   BL_HD double low(double s, Interval x) const {
-    double best = fmin(at_down(s, x.lo), at_down(s, x.hi));
-    if (x.lo < 0 && x.hi > 0) best = fmin(best, 0.0);
-    return best;
+    const double a = at_down(s, x.lo), b = at_down(s, x.hi), best = a < b ? a : b;
+    return x.lo < 0 && x.hi > 0 && best > 0 ? 0.0 : best;
   }
   BL_HD double high(double s, Interval x) const {
-    double best = fmax(at_up(s, x.lo), at_up(s, x.hi));
-    if (x.lo < 0 && x.hi > 0) best = fmax(best, 0.0);
-    return best;
+    const double a = at_up(s, x.lo), b = at_up(s, x.hi), best = a > b ? a : b;
+    return x.lo < 0 && x.hi > 0 && best < 0 ? 0.0 : best;
   }
   BL_HD bool decided(Interval x) const { return x.lo >= 0 || x.hi <= 0; }
   BL_HD bool free_slope(Interval x) const { return x.lo < 0 && x.hi > 0; }

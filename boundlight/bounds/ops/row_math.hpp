@@ -135,9 +135,25 @@ template <class D, class T>
 Buffer<T> channels_last(D& d, const T* from, std::int64_t batch, std::int64_t channels, std::int64_t cells) {
   auto made = d.template buffer<T>(batch * channels * cells);
   T* to = made.data();
-  d.map_rows(batch * cells, channels, [=] BL_HD(std::int64_t r, std::int64_t c) {
-    to[r * channels + c] = from[(r / cells * channels + c) * cells + r % cells];
-  });
+  if constexpr (HasRowLoops<D>) {
+    // A few cells of all channels at a time: what is written stays in the nearest cache until its lines are full.
+    constexpr std::int64_t kCells = 16;
+    const std::int64_t groups = (cells + kCells - 1) / kCells;
+    d.map_rows(batch * groups, channels, [=](std::int64_t r, std::int64_t c) {
+      const std::int64_t b = r / groups, first = r % groups * kCells, n = cells - first < kCells ? cells - first : kCells;
+      const T* x = from + (b * channels + c) * cells + first;
+      T* y = to + (b * cells + first) * channels + c;
+      if (n == kCells) {
+        for (std::int64_t i = 0; i < kCells; ++i) y[i * channels] = x[i];
+      } else {
+        for (std::int64_t i = 0; i < n; ++i) y[i * channels] = x[i];
+      }
+    });
+  } else {
+    d.map_rows(batch * cells, channels, [=] BL_HD(std::int64_t r, std::int64_t c) {
+      to[r * channels + c] = from[(r / cells * channels + c) * cells + r % cells];
+    });
+  }
   return made;
 }
 

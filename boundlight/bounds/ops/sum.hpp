@@ -110,6 +110,11 @@ class SumKernel : public LinearKernel<T> {
   std::int64_t terms_ahead() const override { return count_; }
   std::int64_t terms_back() const override { return most_readers_; }
   double relative_error() const override { return relative_; }
+  bool passes_rows() const override {
+    bool as_is = one_to_one();
+    for (std::size_t k = 0; k < terms_.size(); ++k) as_is = as_is && (this->in_sizes()[k] == 0 || (terms_[k].same && terms_[k].sign == T(1)));
+    return as_is;
+  }
   bool one_to_one() const override {
     int variable = 0;
     for (const auto n : this->in_sizes()) variable += n > 0 ? 1 : 0;

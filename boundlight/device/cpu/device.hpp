@@ -36,15 +36,18 @@ class Device {
   template <class F>
   void map(std::int64_t n, F f) {
     blocks(n, kBlock, [&](std::int64_t from, std::int64_t to) {
-      for (std::int64_t i = from; i < to; ++i) f(i);
+      const F own = f;  // nobody else knows its address: what it captured stays in registers
+      for (std::int64_t i = from; i < to; ++i) own(i);
     });
   }
 
   template <class F>
   void map_rows(std::int64_t rows, std::int64_t cols, F f) {
     blocks(rows, rows_per_block(cols), [&](std::int64_t from, std::int64_t to) {
+      const F own = f;
+      const std::int64_t n = cols;
       for (std::int64_t r = from; r < to; ++r)
-        for (std::int64_t c = 0; c < cols; ++c) f(r, c);
+        for (std::int64_t c = 0; c < n; ++c) own(r, c);
     });
   }
 
@@ -53,12 +56,13 @@ class Device {
     double* targets[K];
     for (int k = 0; k < K; ++k) targets[k] = out[k];
     blocks(rows, rows_per_block(cols), [&](std::int64_t from, std::int64_t to) {
+      const F own = f;
       for (std::int64_t r = from; r < to; ++r) {
         double lanes[K * kLanes] = {};
         std::int64_t c = 0;
         for (; c + kLanes <= cols; c += kLanes)
-          for (int lane = 0; lane < kLanes; ++lane) f(r, c + lane, Sums{lanes + lane});
-        for (int lane = 0; c < cols; ++c, ++lane) f(r, c, Sums{lanes + lane});
+          for (int lane = 0; lane < kLanes; ++lane) own(r, c + lane, Sums{lanes + lane});
+        for (int lane = 0; c < cols; ++c, ++lane) own(r, c, Sums{lanes + lane});
         for (int k = 0; k < K; ++k) {
           double total = 0;
           for (int lane = 0; lane < kLanes; ++lane) total += lanes[k * kLanes + lane];
@@ -71,13 +75,25 @@ class Device {
   template <class F>
   void max_rows(std::int64_t rows, std::int64_t cols, F f, double* out) {
     blocks(rows, rows_per_block(cols), [&](std::int64_t from, std::int64_t to) {
+      const F own = f;
       for (std::int64_t r = from; r < to; ++r) {
-        double best = -std::numeric_limits<double>::infinity();
-        for (std::int64_t c = 0; c < cols; ++c) {
-          const double x = f(r, c);
-          if (!(x <= best)) best = x;  // keeps NaN: a later x compares false and replaces it only by itself
-          if (x != x) break;
+        // In lanes, so that no comparison waits for the one before; NaN is remembered beside.
+        double lanes[kLanes], lost[kLanes] = {}, best = -std::numeric_limits<double>::infinity(), nan = 0;
+        for (double& x : lanes) x = best;
+        std::int64_t c = 0;
+        for (; c + kLanes <= cols; c += kLanes)
+          for (int lane = 0; lane < kLanes; ++lane) {
+            const double x = own(r, c + lane);
+            lanes[lane] = x > lanes[lane] ? x : lanes[lane];
+            lost[lane] = x == x ? lost[lane] : x;
+          }
+        for (; c < cols; ++c) {
+          const double x = own(r, c);
+          best = x > best ? x : best;
+          nan = x == x ? nan : x;
         }
+        for (int lane = 0; lane < kLanes; ++lane) best = lanes[lane] > best ? lanes[lane] : best, nan = lost[lane] == lost[lane] ? nan : lost[lane];
+        if (nan != nan) best = nan;
         out[r] = best;
       }
     });
@@ -157,14 +173,15 @@ class Device {
   std::size_t memory_peak() const { return pool_.peak(); }
 
  private:
-  static constexpr std::int64_t kBlock = 8192;  // elements of one task: about 10 microseconds of work
+  static constexpr std::int64_t kBlock = 8192;      // elements of one task: about 10 microseconds of work
+  static constexpr std::int64_t kRowBlock = 65536;  // the same for the loops of simd.hpp
   static constexpr int kLanes = Sums::kLanes;
 
   static std::int64_t rows_per_block(std::int64_t cols) { return std::max<std::int64_t>(1, kBlock / std::max<std::int64_t>(1, cols)); }
 
   template <class Body>
   static void row_blocks(const RowSpan& span, const Body& body) {
-    blocks(span.rows, rows_per_block(span.segments * span.length), body);
+    blocks(span.rows, std::max<std::int64_t>(1, kRowBlock / std::max<std::int64_t>(1, span.segments * span.length)), body);
   }
 
   // body(from, to) over fixed blocks, in parallel when there is more than one: the partition never depends on threads.

@@ -1,5 +1,9 @@
 // The sums over rows of simd.hpp, written with the compiler's vector types. Included by one file per instruction set, with
 // BL_SIMD naming it. Only plain loops: nothing here may be shared with code compiled for a smaller instruction set.
+#if BL_SIMD_BYTES == 64 && defined(__AVX512VL__)
+#include <immintrin.h>
+#endif
+
 #include "boundlight/device/cpu/simd_set.hpp"
 
 namespace boundlight::device_cpu::BL_SIMD {
@@ -31,19 +35,41 @@ template <class T>
 inline Doubles wide(Vec<T> v) {
   return __builtin_convertvector(v, Doubles);
 }
-template <class T>
-inline Vec<T> size_of(Vec<T> v) {
-  return v < T(0) ? -v : v;
+// |v|, by its bits: a comparison and a choice cost three times as much.
+template <class V>
+inline V size_of(V v) {
+  using Bits = decltype(v < v);  // integers as wide
+  if constexpr (sizeof(v[0]) == 4) return reinterpret_cast<V>(reinterpret_cast<Bits>(v) & 0x7fffffff);
+  else return reinterpret_cast<V>(reinterpret_cast<Bits>(v) & 0x7fffffffffffffff);
 }
 
-// Sums in 16 lanes: lane l takes entries l, l + 16, ... of every segment; then lanes 0 .. 15 in order.
+// A vector's lanes added up by halves, lane i and lane i + n / 2: with the folding of vectors in total() the same tree for every
+// instruction set, so the bits are the same on all.
+inline double folded(const Doubles& v) {
+#if BL_SIMD_BYTES == 64
+  using Quarter = double __attribute__((vector_size(32)));
+  const Quarter q = __builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 4, 5, 6, 7);
+#elif BL_SIMD_BYTES == 32
+  const Doubles q = v;
+#endif
+#if BL_SIMD_BYTES >= 32
+  using Two = double __attribute__((vector_size(16)));
+  const Two t = __builtin_shufflevector(q, q, 0, 1) + __builtin_shufflevector(q, q, 2, 3);
+  return t[0] + t[1];
+#else
+  return v[0] + v[1];
+#endif
+}
+
+// Sums in 16 lanes: lane l takes entries l, l + 16, ... of every segment.
 struct Sum16 {
   Doubles lanes[kVectors] = {};
   double total() const {
-    double sum = 0;
-    for (int v = 0; v < kVectors; ++v)
-      for (int i = 0; i < kWide; ++i) sum += lanes[v][i];
-    return sum;
+    Doubles sum[kVectors];
+    for (int v = 0; v < kVectors; ++v) sum[v] = lanes[v];
+    for (int n = kVectors / 2; n > 0; n /= 2)
+      for (int v = 0; v < n; ++v) sum[v] += sum[v + n];
+    return folded(sum[0]);
   }
 };
 
@@ -54,15 +80,23 @@ struct Sizes16 {
   Vec<T> lanes[kVectors] = {};
   double total(std::int64_t n, std::int64_t segments) const {
     constexpr double kRoundoff = sizeof(T) == 4 ? 0x1p-24 : 0x1p-53, kTiny = sizeof(T) == 4 ? 0x1p-126 : 0x1p-1022;
-    double sum = 0;
-    for (int v = 0; v < kVectors; ++v)
-      for (int i = 0; i < kWide; ++i) sum += static_cast<double>(lanes[v][i]);
+    Doubles sum[kVectors];
+    for (int v = 0; v < kVectors; ++v) sum[v] = wide<T>(lanes[v]);
+    for (int half = kVectors / 2; half > 0; half /= 2)
+      for (int v = 0; v < half; ++v) sum[v] += sum[v + half];
     const double terms = static_cast<double>(n / 16 + segments + 24);
-    return sum * (1 + 4 * terms * kRoundoff) + static_cast<double>(n) * kTiny;
+    return folded(sum[0]) * (1 + 4 * terms * kRoundoff) + static_cast<double>(n) * kTiny;
   }
 };
 
 // A vector of entries, or the n < kWide that are left, zero filled: coefficients of zero add nothing.
+#if BL_SIMD_BYTES == 64 && defined(__AVX512VL__)
+inline __mmask8 first(std::int64_t n) { return static_cast<__mmask8>((1U << n) - 1); }
+inline Vec<float> part(const float* p, std::int64_t n) { return n >= kWide ? load(p) : _mm256_maskz_loadu_ps(first(n), p); }
+inline Vec<double> part(const double* p, std::int64_t n) { return n >= kWide ? load(p) : _mm512_maskz_loadu_pd(first(n), p); }
+inline void put(float* p, Vec<float> v, std::int64_t n) { n >= kWide ? _mm256_storeu_ps(p, v) : _mm256_mask_storeu_ps(p, first(n), v); }
+inline void put(double* p, Vec<double> v, std::int64_t n) { n >= kWide ? _mm512_storeu_pd(p, v) : _mm512_mask_storeu_pd(p, first(n), v); }
+#else
 template <class T>
 inline Vec<T> part(const T* p, std::int64_t n) {
   if (n >= kWide) return load(p);
@@ -78,6 +112,7 @@ inline void put(T* p, Vec<T> v, std::int64_t n) {
   }
   for (std::int64_t i = 0; i < n; ++i) p[i] = v[i];
 }
+#endif
 
 // body(j, entries there, index of the lanes' vector) over a segment.
 template <class Body>
@@ -88,27 +123,64 @@ inline __attribute__((always_inline)) void vectors(std::int64_t length, const Bo
   for (int v = 0; j < length; j += kWide, ++v) body(j, length - j, v);
 }
 
+// The running sums of one row.
+template <class Value, class Size>
+struct RowSums {
+  Value value;
+  Size size;
+};
+// A run of entries: where it starts in the rows, and in companion arrays (base + shift).
+struct Run {
+  std::int64_t a, base, shift, length;
+};
+
+// body(sums, run) for every run of entries, then done(r, sums) for every row. Long rows are taken a few at a time, run by run of
+// kColumns: what they meet (planes, costs, weights) is then read from the nearest cache and not again and again from afar.
+template <class Sums, class Body, class Done>
+inline __attribute__((always_inline)) void row_runs(const RowSpan& span, std::int64_t from, std::int64_t to, const Body& body, const Done& done) {
+  constexpr std::int64_t kColumns = 512, kTogether = 16;
+  if (span.segments != 1 || span.length <= kColumns || to - from < 2) {
+    for (std::int64_t r = from; r < to; ++r) {
+      Sums sums;
+      for (std::int64_t s = 0; s < span.segments; ++s) body(sums, Run{(r * span.segments + s) * span.length, span.base[r], s * span.pitch, span.length});
+      done(r, sums);
+    }
+    return;
+  }
+  for (std::int64_t first = from; first < to; first += kTogether) {
+    const std::int64_t n = to - first < kTogether ? to - first : kTogether;
+    Sums sums[kTogether];
+    for (std::int64_t j = 0; j < span.length; j += kColumns)
+      for (std::int64_t k = 0; k < n; ++k) {
+        Sums here = sums[k];
+        const std::int64_t r = first + k;
+        body(here, Run{r * span.length + j, span.base[r], j, span.length - j < kColumns ? span.length - j : kColumns});
+        sums[k] = here;
+      }
+    for (std::int64_t k = 0; k < n; ++k) done(first + k, sums[k]);
+  }
+}
+
 template <class T, bool charged>
 void substitute_rows(const RowSpan& span, T* a, const SubstitutionPlanes<T>& planes, double* bias, double* charge, std::int64_t from, std::int64_t to) {
-  for (std::int64_t r = from; r < to; ++r) {
-    Sum16 value;
-    Sizes16<T> cost;
-    for (std::int64_t s = 0; s < span.segments; ++s) {
-      T* x = a + (r * span.segments + s) * span.length;
-      const std::int64_t e = span.base[r] + s * span.pitch;
-      vectors(span.length, [&](std::int64_t j, std::int64_t n, int at) __attribute__((always_inline)) {
-        const Vec<T> v = part(x + j, n);
-        const auto up = v >= T(0);
-        const Vec<T> slope = up ? part(planes.lower_slope + e + j, n) : part(planes.upper_slope + e + j, n);
-        const Vec<T> offset = up ? part(planes.lower_offset + e + j, n) : part(planes.upper_offset + e + j, n);
-        value.lanes[at] += wide<T>(v) * wide<T>(offset);
-        if constexpr (charged) cost.lanes[at] += size_of<T>(v) * part(planes.cost + e + j, n);
-        put(x + j, v * slope, n);
-      });
-    }
-    bias[r] += value.total();
-    if constexpr (charged) charge[r] += cost.total(span.segments * span.length, span.segments);
-  }
+  using Sums = RowSums<Sum16, Sizes16<T>>;
+  const T *ls = planes.lower_slope, *us = planes.upper_slope, *lo = planes.lower_offset, *uo = planes.upper_offset, *price = planes.cost;
+  row_runs<Sums>(span, from, to, [=](Sums& sums, const Run& run) __attribute__((always_inline)) {
+    T* x = a + run.a;
+    const std::int64_t e = run.base + run.shift;
+    vectors(run.length, [&](std::int64_t j, std::int64_t n, int at) __attribute__((always_inline)) {
+      const Vec<T> v = part(x + j, n);
+      const auto up = v >= T(0);
+      const Vec<T> slope = up ? part(ls + e + j, n) : part(us + e + j, n);
+      const Vec<T> offset = up ? part(lo + e + j, n) : part(uo + e + j, n);
+      sums.value.lanes[at] += wide<T>(v) * wide<T>(offset);
+      if constexpr (charged) sums.size.lanes[at] += size_of(v) * part(price + e + j, n);
+      put(x + j, v * slope, n);
+    });
+  }, [&](std::int64_t r, const Sums& sums) {
+    bias[r] += sums.value.total();
+    if constexpr (charged) charge[r] += sums.size.total(span.segments * span.length, span.segments);
+  });
 }
 
 // With slopes chosen from outside: one entry at a time (optimisation only).
@@ -144,21 +216,18 @@ void substitute(const RowSpan& span, T* a, const SubstitutionPlanes<T>& planes, 
 
 template <class T, bool offset, bool charged>
 void dot_rows(const RowSpan& span, const T* a, const T* w, const T* cost, double* bias, double* charge, std::int64_t from, std::int64_t to) {
-  for (std::int64_t r = from; r < to; ++r) {
-    Sum16 value;
-    Sizes16<T> paid;
-    for (std::int64_t s = 0; s < span.segments; ++s) {
-      const T* x = a + (r * span.segments + s) * span.length;
-      const std::int64_t e = span.base[r] + s * span.pitch, q = span.base[r] % span.modulus + s * span.pitch;
-      vectors(span.length, [&](std::int64_t j, std::int64_t n, int at) __attribute__((always_inline)) {
-        const Vec<T> v = part(x + j, n);
-        if constexpr (offset) value.lanes[at] += wide<T>(v) * wide<T>(part(w + q + j, n));
-        if constexpr (charged) paid.lanes[at] += size_of<T>(v) * part(cost + e + j, n);
-      });
-    }
-    if constexpr (offset) bias[r] += value.total();
-    if constexpr (charged) charge[r] += paid.total(span.segments * span.length, span.segments);
-  }
+  using Sums = RowSums<Sum16, Sizes16<T>>;
+  row_runs<Sums>(span, from, to, [=](Sums& sums, const Run& run) __attribute__((always_inline)) {
+    const std::int64_t e = run.base + run.shift, q = offset ? run.base % span.modulus + run.shift : 0;
+    vectors(run.length, [&](std::int64_t j, std::int64_t n, int at) __attribute__((always_inline)) {
+      const Vec<T> v = part(a + run.a + j, n);
+      if constexpr (offset) sums.value.lanes[at] += wide<T>(v) * wide<T>(part(w + q + j, n));
+      if constexpr (charged) sums.size.lanes[at] += size_of(v) * part(cost + e + j, n);
+    });
+  }, [&](std::int64_t r, const Sums& sums) {
+    if constexpr (offset) bias[r] += sums.value.total();
+    if constexpr (charged) charge[r] += sums.size.total(span.segments * span.length, span.segments);
+  });
 }
 
 template <class T>
@@ -168,24 +237,28 @@ void dot(const RowSpan& span, const T* a, const T* w, const T* cost, double* bia
   if (cost) dot_rows<T, false, true>(span, a, w, cost, bias, charge, from, to);
 }
 
+template <class T, bool charged>
+void minimum_rows(const RowSpan& span, const T* a, const T* lower, const T* upper, double share, double* bias, double* charge, std::int64_t from, std::int64_t to) {
+  using Sums = RowSums<Sum16, Sum16>;
+  row_runs<Sums>(span, from, to, [=](Sums& sums, const Run& run) __attribute__((always_inline)) {
+    const std::int64_t e = run.base + run.shift;
+    vectors(run.length, [&](std::int64_t j, std::int64_t n, int at) __attribute__((always_inline)) {
+      const Vec<T> v = part(a + run.a + j, n);
+      const Vec<T> end = v >= T(0) ? part(lower + e + j, n) : part(upper + e + j, n);
+      const Doubles product = wide<T>(v) * wide<T>(end);
+      sums.value.lanes[at] += product;
+      if constexpr (charged) sums.size.lanes[at] += size_of(product);
+    });
+  }, [&](std::int64_t r, const Sums& sums) {
+    bias[r] += sums.value.total();
+    if constexpr (charged) charge[r] += share * sums.size.total();
+  });
+}
+
 template <class T>
 void minimum(const RowSpan& span, const T* a, const T* lower, const T* upper, double share, double* bias, double* charge, std::int64_t from, std::int64_t to) {
-  for (std::int64_t r = from; r < to; ++r) {
-    Sum16 value, size;
-    for (std::int64_t s = 0; s < span.segments; ++s) {
-      const T* x = a + (r * span.segments + s) * span.length;
-      const std::int64_t e = span.base[r] + s * span.pitch;
-      vectors(span.length, [&](std::int64_t j, std::int64_t n, int at) __attribute__((always_inline)) {
-        const Vec<T> v = part(x + j, n);
-        const Vec<T> end = v >= T(0) ? part(lower + e + j, n) : part(upper + e + j, n);
-        const Doubles product = wide<T>(v) * wide<T>(end);
-        value.lanes[at] += product;
-        if (charge) size.lanes[at] += product < 0.0 ? -product : product;
-      });
-    }
-    bias[r] += value.total();
-    if (charge) charge[r] += share * size.total();
-  }
+  if (charge) return minimum_rows<T, true>(span, a, lower, upper, share, bias, charge, from, to);
+  minimum_rows<T, false>(span, a, lower, upper, share, bias, charge, from, to);
 }
 
 template <class T>
@@ -201,8 +274,8 @@ void join(const RowSpan& span, T* sum, const std::int64_t* start, std::int64_t s
         const Vec<T> v = part(into + j, n) + part(x + j, n);
         put(into + j, v, n);
         if (!charge) return;
-        const Vec<T> l = size_of<T>(part(lower + e + j, n)), h = size_of<T>(part(upper + e + j, n));
-        size.lanes[at] += size_of<T>(v) * (l <= h ? h : l);  // NaN in l is kept by the product below
+        const Vec<T> l = size_of(part(lower + e + j, n)), h = size_of(part(upper + e + j, n));
+        size.lanes[at] += size_of(v) * (l <= h ? h : l);  // NaN in l is kept by the product below
       });
     }
     if (charge) charge[r] += u * size.total(span.segments * span.length, span.segments);
