@@ -46,7 +46,7 @@ TEST_CASE("bounds of shared models agree with a peer's") {
     forms.coefficient.assign(static_cast<std::size_t>(forms.rows * forms.rows), 0.0);
     for (std::int64_t i = 0; i < forms.rows; ++i) forms.coefficient[static_cast<std::size_t>(i * forms.rows + i)] = 1;
     // With boxes met with interval steps, as by default, single rows may be looser, all of them together are not.
-    if (!other_planes(model)) {
+    {
       BoundOptions options;
       options.precision = Precision::dual;
       const BoundResult b = must(engine->bound(box, forms, options));
@@ -56,7 +56,8 @@ TEST_CASE("bounds of shared models agree with a peer's") {
         theirs += c["CROWN"]["upper"][r].get<double>() - c["CROWN"]["lower"][r].get<double>();
       }
       INFO(model << " image " << c["index"] << ": widths " << ours << " and the peer's " << theirs);
-      CHECK(ours <= 1.01 * theirs);
+      // Its planes of MaxPool suit this model better.
+      CHECK(ours <= (model == "Convnet_maxpool" ? 1.06 : 1.01) * theirs);
     }
     for (const std::string method : {"IBP", "CROWN"}) {
       BoundOptions options;

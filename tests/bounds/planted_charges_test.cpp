@@ -85,6 +85,23 @@ TEST_CASE("the product charge left out is caught by networks whose ReLUs are all
   CHECK(caught(make, Charge::product, 60) > 0);
 }
 
+TEST_CASE("the charge of interval steps left out is caught where large terms cancel in front of a ReLU") {
+  const auto make = [](std::uint64_t seed) {
+    std::mt19937_64 random(seed);
+    Question q;
+    DenseNet::Layer first{{{}}, {1000}}, second{{{1}}, {0}};
+    for (int i = 0; i < 20; ++i) {
+      first.weight[0].push_back(i % 2 ? -first.weight[0].back() : as_float(std::ldexp(1 + std::fabs(normal(random)), 20)));
+      q.lower.push_back(as_float((i % 2 ? q.lower.back() : 1 + std::fabs(normal(random))) * (1 + std::ldexp(normal(random), -22))));
+      q.upper.push_back(q.lower.back());
+    }
+    q.net.layers = {first, second};  // the second layer's row is exact: only the box of the first can be wrong
+    q.method = Method::interval;
+    return q;
+  };
+  CHECK(caught(make, Charge::interval, 40) > 0);
+}
+
 TEST_CASE("the slope charge left out is caught where a chord is steep and its intercept small") {
   const auto make = [](std::uint64_t seed) {
     std::mt19937_64 random(seed);

@@ -35,11 +35,16 @@ Result<ValueBoxes> EngineImpl::boxes(const Regions& regions, const BoundOptions&
 // A precision whose kernels are not needed is not made: their weights take memory.
 Result<EngineImpl::Models> EngineImpl::models_for(const BoundOptions& options) {
   Models m;
-  if (options.semantics == Semantics::float32_any_order)
+  if (options.semantics == Semantics::float32_any_order) {
+    for (const NetworkValue& v : network_->values)
+      if (!v.constant && (v.type == DataType::float16 || v.type == DataType::bfloat16))
+        return Error{ErrorKind::unsupported, network_->source,
+                     "value '" + v.name + "' is a 16-bit float, whose evaluations binary32 charges do not cover; ask for --semantics real"};
     for (const NetworkNode& node : network_->nodes)
       if (!covers_deployment(*node.op))
         return Error{ErrorKind::unsupported, network_->place(node.node),
                      "no float32 evaluation of this operator is covered; ask for --semantics real"};
+  }
   const bool rows = options.method != Method::interval && !options.intermediate_by_interval;
   if (options.precision == Precision::single || (options.precision == Precision::automatic && rows)) {
     BL_TRY(made, model<float>());
