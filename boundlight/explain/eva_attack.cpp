@@ -64,7 +64,7 @@ Result<std::vector<double>> overlap_at(Engine& engine, const std::vector<double>
 
 namespace {
 
-// Points of B that every cell may start from: all of them on grids, fewer for many cells. Which hill is the highest changes with
+// Points of B that every cell may start from: all that climbed to the end on grids, fewer for many cells. Which hill is the highest changes with
 // the cell that is held, so the best point of B alone leaves some cells far too low.
 constexpr std::int64_t kResets = 8192, kFewestSeeds = 4;
 constexpr std::int64_t kAtOnce = 256;
@@ -101,6 +101,42 @@ Result<std::vector<std::size_t>> best_seeds(Engine& engine, const EvaQuestion& q
   return chosen;
 }
 
+std::vector<std::size_t> by_score(const AscentResult& found) {
+  std::vector<std::size_t> order(found.score.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return found.score[a] > found.score[b]; });
+  return order;
+}
+
+// Every start climbs for the first third of the steps, the best third of them for the rest: which hills are low shows early.
+Result<AscentResult> climb(Engine& engine, const AscentProblem& all, AscentOptions options, int steps) {
+  const std::size_t n = all.lower.size();
+  const int early = (steps + 2) / 3;
+  const double middle = std::pow(options.last_step / options.first_step, 1.0 / 3) * options.first_step, last = options.last_step;
+  const std::int64_t kept = (all.batch + 2) / 3;
+  options.steps = early;
+  options.last_step = middle;
+  BL_TRY(found, ascend(engine, all, options));
+  if (early == steps) return found;
+  auto order = by_score(found);
+  order.resize(static_cast<std::size_t>(kept));
+  AscentProblem best = all;
+  best.batch = kept;
+  best.start.clear();
+  for (const std::size_t i : order) best.start.insert(best.start.end(), found.point.begin() + static_cast<std::ptrdiff_t>(i * n), found.point.begin() + static_cast<std::ptrdiff_t>((i + 1) * n));
+  best.score = [&](std::int64_t b, const double* logits, double* weight) { return all.score(static_cast<std::int64_t>(order[static_cast<std::size_t>(b)]), logits, weight); };
+  options.steps = steps - early;
+  options.first_step = middle;
+  options.last_step = last;
+  BL_TRY(climbed, ascend(engine, best, options));
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    std::copy_n(climbed.point.begin() + static_cast<std::ptrdiff_t>(i * n), n, found.point.begin() + static_cast<std::ptrdiff_t>(order[i] * n));
+    found.score[order[i]] = climbed.score[i];
+  }
+  found.evaluations += climbed.evaluations;
+  return found;
+}
+
 }  // namespace
 
 Result<void> attack(Engine& engine, const EvaQuestion& q, const Rivals& rivals, const EvaOptions& o, EvaMap& map) {
@@ -117,15 +153,12 @@ Result<void> attack(Engine& engine, const EvaQuestion& q, const Rivals& rivals, 
     return overlap(rivals, rivals.rival[static_cast<std::size_t>(b % hills)], logits, weight);
   };
   AscentOptions ascent;
-  ascent.steps = o.steps;
   ascent.stop = o.bounds.stop;
-  BL_TRY(found, ascend(engine, base, ascent));
+  BL_TRY(found, climb(engine, base, ascent, o.steps));
 
   // The best points of B, reset on every cell; the one that stays best there starts a short attack on the cell's region.
-  std::vector<std::size_t> order(static_cast<std::size_t>(o.starts));
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return found.score[a] > found.score[b]; });
-  order.resize(std::min(order.size(), static_cast<std::size_t>(std::max(kFewestSeeds, kResets / q.cells))));
+  std::vector<std::size_t> order = by_score(found);  // those that climbed to the end
+  order.resize(std::min(order.size(), static_cast<std::size_t>(std::max(kFewestSeeds, std::min<std::int64_t>(kResets / q.cells, (o.starts + 2) / 3)))));
   BL_TRY(chosen, best_seeds(engine, q, rivals, found.point, order, map));
   AscentProblem cells = base;
   cells.score = [&](std::int64_t, const double* logits, double* weight) { return overlap(rivals, -1, logits, weight); };
