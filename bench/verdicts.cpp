@@ -12,6 +12,7 @@
 #include "boundlight/models/onnx.hpp"
 #include "boundlight/solver/bab/verify.hpp"
 #include "boundlight/solver/check/check.hpp"
+#include "boundlight/solver/evidence/write.hpp"
 #include "boundlight/solver/spec/vnnlib.hpp"
 
 using namespace boundlight;

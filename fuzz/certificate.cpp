@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "boundlight/solver/check/check.hpp"
+#include "boundlight/solver/evidence/write.hpp"
 #include "fuzz/expect.hpp"
 #include "fuzz/false_claim.hpp"
 

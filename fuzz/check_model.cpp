@@ -26,10 +26,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   fuzz::expect(!boxes->empty, "sound bounds that exclude each other");
   for (const Box& b : boxes->of)
     for (std::size_t i = 0; i < b.lower.size(); ++i) fuzz::expect(b.lower[i] <= b.upper[i], "a crossed interval");
-  Row<double> row;
+  Row row;
   row.terms.push_back({model.output, 0, 1, 0});
-  const auto form = propagation.backward<double>(*boxes, {row})[0];
+  const auto form = propagation.backward(*boxes, {row})[0];
   fuzz::expect(form.a.size() == n, "a form of the wrong size");
-  fuzz::expect(!(lowest(form, box, {}) > boxes->of[model.output].upper[0]), "a lower bound above the upper one");
+  fuzz::expect(!(lowest(form, box) > boxes->of[model.output].upper[0]), "a lower bound above the upper one");
   return 0;
 }

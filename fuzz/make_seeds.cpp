@@ -11,6 +11,7 @@
 #include "boundlight/core/files.hpp"
 #include "boundlight/models/array.hpp"
 #include "boundlight/models/image.hpp"
+#include "boundlight/solver/evidence/write.hpp"
 #include "fuzz/false_claim.hpp"
 #include "support/onnx_build.hpp"
 
@@ -242,32 +243,38 @@ void certificate_seeds() {
   const auto placed = [](check::Node n, std::int32_t low, std::int32_t high) { n.low = low; n.high = high; return n; };
   c.bounds.resize(3);
   c.bounds[1].mode = check::Bounds::Mode::backward;
-  c.bounds[2].mode = check::Bounds::Mode::steps;
   check::BackwardStep step;
   step.value = c.name_id("z");
-  step.rows = check::BackwardStep::Rows::listed;
   step.listed = {0, 1};
   step.each_lower = {{}, {}};
   c.bounds[2].steps = {step};
-  c.proofs = {{0, 0, {{placed(split, 1, 2), leaf, placed(input, 3, 4), leaf, placed(clip, 5, -1), leaf}}}, {0, 1, {{leaf}}}};
+  c.proofs = {{0, 0, 0, {{placed(split, 1, 2), leaf, placed(input, 3, 4), leaf, placed(clip, 5, -1), leaf}}}, {0, 1, 0, {{leaf}}}};
   c.proofs[1].tree.nodes[0].bounds = 2;
   keep("certificate/tree", check::serialize(c));
-  c.arithmetic = check::Arithmetic::rational;
   c.semantics = check::Semantics::float32_any_order;
   check::Statement own;
   own.kind = check::Statement::Kind::inlined;
-  own.title = "members";
+  own.title = "inlined";
   own.lower = {-1, -1};
   own.upper = {1, 1};
-  own.members = {{}, {{0, 0, 0}}};
-  own.disjuncts = {{{{{0}, {0}, {1}, {-1}, {5, 6}, true}}}};
+  own.disjuncts = {{{{{0}, {0}, {1}, {-1}, 5, true}}}};
   c.statements.push_back(own);
-  check::Statement later = own;
-  later.base = 2;
-  later.lower = later.upper = {};
-  later.changes = {{1, 0, 0.5}};
-  c.statements.push_back(later);
-  c.proofs.push_back({1, 0, {{leaf}}});
+  check::Statement map;
+  map.kind = check::Statement::Kind::importance;
+  map.importance.pixels = map.importance.x = {0.25, 0.5};
+  map.importance.eps = 0.125;
+  map.importance.clip = {0, 1};
+  map.importance.cell = {0, 1};
+  map.importance.rivals = {1};
+  map.importance.verified = {1, 0.5, 0.5};
+  map.importance.attained = {-1, -1, -1};
+  map.importance.points = {{0.25, 0.5}, {0.25, 0.5}, {0.25, 0.5}};
+  map.importance.lower = {0, 0};
+  map.importance.upper = {2, 2};
+  map.importance.undecided = 1;
+  c.statements.push_back(map);
+  c.proofs.push_back({1, 0, 0, {{leaf}}});
+  c.proofs.push_back({2, 0, 1, {{leaf}}});
   keep("certificate/inlined", check::serialize(c));
 }
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Rules of the house that a machine can check; each runs as a test.
 
-usage: check_repository.py layers|text|lengths|headers|closed|symbols [--root DIR] [options]
+usage: check_repository.py layers|text|lengths|checker|headers|closed|symbols [--root DIR] [options]
 
 layers    no include that tools/layers.txt does not grant; no operator named in an engine
 text      ASCII only, no tabs, no absolute paths of somebody's machine
 lengths   no source file over 500 lines but those listed with a reason in tools/long_files.txt
+checker   boundlight/solver/check has under 2,000 lines, blanks and comments apart (--count prints the number)
 headers   every header is guarded and compiles alone: it is the first include of a source of the same name, which the
           build has compiled, or else is compiled here (--compiler CXX, --define NAME=VALUE)
 closed    every "boundlight/..." that a header includes is there (for an installed tree)
@@ -171,6 +172,22 @@ def check_lengths(root, limit=500):
             yield f"tools/long_files.txt: {place} has only {lines} lines; remove the line"
 
 
+def code_lines(text):
+    """Lines that hold more than blanks and comments."""
+    text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+    return sum(1 for line in text.splitlines() if line.split("//")[0].strip())
+
+
+def check_checker(root, show, limit=2000):
+    folder = root / "boundlight/solver/check"
+    sources = list(files(folder, CODE)) if folder.is_dir() else []
+    lines = sum(code_lines(path.read_text(encoding="utf-8")) for path in sources)
+    if show:
+        print(f"boundlight/solver/check: {lines} lines in {len(sources)} files, blanks and comments apart")
+    if lines >= limit:
+        yield f"boundlight/solver/check: {lines} lines, the limit is {limit}; what is small enough to be read is trusted, leave something out"
+
+
 # ---- headers and symbols
 
 def check_headers(root, compiler, flags):
@@ -236,10 +253,11 @@ def check_symbols(library):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rule", choices=["layers", "text", "lengths", "headers", "closed", "symbols"])
+    parser.add_argument("rule", choices=["layers", "text", "lengths", "checker", "headers", "closed", "symbols"])
     parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parent.parent)
     parser.add_argument("--compiler", default="c++")
     parser.add_argument("--library")
+    parser.add_argument("--count", action="store_true", help="checker: print the number of lines")
     parser.add_argument("--define", action="append", default=[], help="NAME=VALUE for the compiler")
     options = parser.parse_args()
     root = options.root.resolve()
@@ -249,6 +267,7 @@ def main():
         "layers": lambda: check_layers(root),
         "text": lambda: check_text(root),
         "lengths": lambda: check_lengths(root),
+        "checker": lambda: check_checker(root, options.count),
         "headers": lambda: check_headers(root, options.compiler, ["-D" + d for d in options.define]),
         "closed": lambda: check_closed(root),
         "symbols": lambda: check_symbols(options.library),

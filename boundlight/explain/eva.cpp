@@ -82,6 +82,7 @@ Result<EvaMap> eva(Engine& engine, const EvaQuestion& question, const EvaOptions
   BL_CHECK(check_question(engine.network(), question));
   EvaMap map;
   map.cells = question.cells;
+  if (options.evidence) map.evidence = std::make_shared<EvaEvidence>();
   Stopwatch watch(map.seconds);
   BL_TRY(logits, eva_parts::logits_at(engine, question.x));
   map.logits = std::move(logits);
@@ -107,6 +108,7 @@ Result<EvaMap> eva(Engine& engine, const EvaQuestion& question, const EvaOptions
     BL_CHECK(eva_parts::split(engine, question, rivals, options, watch, map));
     watch.lap("split");
   }
+  if (map.evidence) std::copy(map.worst_point.begin(), map.worst_point.end(), map.evidence->points.begin());
   summarise(map, options.estimate, options.tau);
   if (map.certified && (map.vacuous || options.differences) && !options.bounds.stop.stop_requested()) {
     BL_CHECK(eva_parts::differences(engine, question, rivals, options, map));

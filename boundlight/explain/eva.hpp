@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -68,6 +69,28 @@ struct EvaOptions {
   // from there on (the paper's section 3.4). The result is not verified, and marked so.
   ValueId hybrid = kAbsent;
   std::int64_t samples = 256;
+  bool evidence = false;     // keep what a certificate is made of
+};
+
+// What a certificate of the map is made of (eva_certificate.hpp).
+struct EvaEvidence {
+  struct Layer {  // an activation that a sign makes linear: its input and output values
+    ValueId before = kAbsent, after = kAbsent;
+    std::size_t size = 0, first = 0;  // neurons, and the place of the first among all layers'
+  };
+  struct Cut {
+    std::int32_t layer = 0, element = 0;
+    bool active = false;  // z >= 0
+  };
+  struct Part {
+    std::int64_t rival = 0;
+    std::vector<Cut> cuts;
+    std::vector<float> beta;
+    std::shared_ptr<const std::vector<std::uint8_t>> slopes;  // of all layers, in 255ths
+  };
+  std::vector<double> points;  // [1 + cells][inputs]: of B and of every B_u, where a(.) is attained
+  std::vector<Layer> layers;
+  std::vector<Part> parts;     // all that were bounded, those that were cut again included; none: B was not cut
 };
 
 // How much was proven when.
@@ -101,6 +124,7 @@ struct EvaMap {
   std::vector<std::pair<std::string, double>> seconds;  // per stage
   std::vector<std::string> notes;
   Counters counters;
+  std::shared_ptr<EvaEvidence> evidence;  // when asked for
 };
 
 // Errors: a class out of range, a model with one output, cells that cover nothing, a region that does not contain x.

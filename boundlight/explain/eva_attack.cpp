@@ -188,6 +188,7 @@ Result<void> attack(Engine& engine, const EvaQuestion& q, const Rivals& rivals, 
   map.attained_base = a[best];  // points of B_u are points of B
   map.worst_point.assign(points.begin() + static_cast<std::ptrdiff_t>(best * n), points.begin() + static_cast<std::ptrdiff_t>(best * n + n));
   map.evaluations += found.evaluations + held.evaluations;
+  if (map.evidence) map.evidence->points = std::move(points);
   return {};
 }
 

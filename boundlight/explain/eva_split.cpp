@@ -27,10 +27,7 @@ constexpr int kLastSteps = 40, kLastSearches = 5;  // of a part in which no neur
 constexpr std::size_t kMostBytes = std::size_t{1} << 29;  // of parts that wait
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-struct Cut {
-  std::int32_t layer = 0, element = 0;
-  bool active = false;  // z >= 0
-};
+using Cut = EvaEvidence::Cut;
 
 struct Part {
   std::int64_t rival = 0;
@@ -49,11 +46,7 @@ struct LargerGap {
   bool operator()(const Part& a, const Part& b) const { return a.gap < b.gap; }
 };
 
-// Values whose sign makes an operator linear, and the values behind it.
-struct Layer {
-  ValueId before = kAbsent, after = kAbsent;
-  std::size_t size = 0, first = 0;  // neurons, and the place of the first among all layers'
-};
+using Layer = EvaEvidence::Layer;  // values whose sign makes an operator linear, and the values behind it
 
 class Tree {
  public:
@@ -68,6 +61,8 @@ class Tree {
   Result<bool> expand(const StopToken& stop);
   // What is proven so far, into the map.
   Result<void> report();
+  // At the end: the parts that wait join those that are done.
+  void give_evidence();
 
  private:
   Result<void> bound(std::vector<Part>& parts, int steps, const StopToken& stop);
@@ -140,6 +135,7 @@ void Tree::measure(Part& part) const {
 
 void Tree::keep(Part&& part) {
   if (part.gap > tolerance() && (part.splittable || part.searched < kLastSearches)) return waiting_.push(std::move(part));
+  if (map_.evidence) map_.evidence->parts.push_back({part.rival, part.cuts, part.beta, part.slopes});
   done_base_ = std::max(done_base_, part.base);
   for (std::size_t u = 0; u < done_.size(); ++u) done_[u] = std::max(done_[u], part.cell[u]);
 }
@@ -285,7 +281,10 @@ Result<void> Tree::take_seen() {
   BL_TRY(a, overlap_at(engine_, points, static_cast<std::int64_t>(aims.size()), rivals_));
   const auto n = static_cast<std::ptrdiff_t>(q_.x.size());
   for (std::size_t i = 0; i < aims.size(); ++i) {
-    if (aims[i] >= 0) map_.attained[static_cast<std::size_t>(aims[i])] = std::max(map_.attained[static_cast<std::size_t>(aims[i])], a[i]);
+    if (aims[i] >= 0 && a[i] > map_.attained[static_cast<std::size_t>(aims[i])]) {
+      map_.attained[static_cast<std::size_t>(aims[i])] = a[i];
+      if (map_.evidence) std::copy_n(points.begin() + static_cast<std::ptrdiff_t>(i) * n, n, map_.evidence->points.begin() + (1 + static_cast<std::ptrdiff_t>(aims[i])) * n);
+    }
     if (!(a[i] > map_.attained_base)) continue;  // points of B_u are points of B
     map_.attained_base = a[i];
     map_.worst_point.assign(points.begin() + static_cast<std::ptrdiff_t>(i) * n, points.begin() + static_cast<std::ptrdiff_t>(i + 1) * n);
@@ -335,6 +334,7 @@ Result<bool> Tree::expand(const StopToken& stop) {
   while (!waiting_.empty() && static_cast<std::int64_t>(parts.size() + again.size()) < kPartsAtOnce) {
     Part part = waiting_.top();
     waiting_.pop();
+    if (map_.evidence) map_.evidence->parts.push_back({part.rival, part.cuts, part.beta, part.slopes});
     if (!part.splittable) {
       ++part.searched;
       again.push_back(std::move(part));
@@ -368,6 +368,14 @@ Result<void> Tree::report() {
   return {};
 }
 
+void Tree::give_evidence() {
+  map_.evidence->layers = layers_;
+  for (; !waiting_.empty(); waiting_.pop()) {
+    const Part& part = waiting_.top();
+    map_.evidence->parts.push_back({part.rival, part.cuts, part.beta, part.slopes});
+  }
+}
+
 }  // namespace
 
 Result<void> split(Engine& engine, const EvaQuestion& q, const Rivals& rivals, const EvaOptions& o, const Stopwatch& clock, EvaMap& map) {
@@ -390,6 +398,7 @@ Result<void> split(Engine& engine, const EvaQuestion& q, const Rivals& rivals, c
     mark = mark < 10 ? 10 : mark * 6;
   }
   BL_CHECK(tree.report());
+  if (map.evidence) tree.give_evidence();
   moment();
   map.complete = map.complete && !o.bounds.stop.stop_requested();
   return {};

@@ -62,6 +62,8 @@ std::string html_of(const EvaMap& map, const Cells& cells, const ReportInput& in
   h += "</table>\n<h2>Settings</h2>\n<table>\n";
   for (const auto& [name, value] : input.settings) h += "<tr><td>" + escaped_html(name) + "</td><td>" + escaped_html(value) + "</td></tr>\n";
   h += "<tr><td>model sha256</td><td>" + input.sha256 + "</td></tr>\n<tr><td>boundlight</td><td>" + escaped_html(input.version) + ", " + escaped_html(input.device) + "</td></tr>\n";
+  if (!input.certificate.empty())
+    h += "<tr><td>certificate</td><td>" + escaped_html(input.certificate) + ", " + std::to_string(input.certificate_bytes) + " bytes; replay it: boundlight check " + escaped_html(input.certificate) + " " + escaped_html(input.model) + "</td></tr>\n";
   for (const auto& [stage, seconds] : map.seconds) h += "<tr><td>seconds: " + escaped_html(stage) + "</td><td>" + short_number(seconds) + "</td></tr>\n";
   for (const auto& note : map.notes) h += "<tr><td>note</td><td>" + escaped_html(note) + "</td></tr>\n";
   return h + "</table>\n</html>\n";
@@ -135,6 +137,8 @@ std::string report_json(const EvaMap& m, const Cells& cells, const ReportInput& 
   j["parts"] = m.parts;
   j["vacuous"] = m.vacuous;
   j["complete"] = m.complete;
+  if (!input.certificate.empty()) j["certificate"] = {{"file", input.certificate}, {"bytes", input.certificate_bytes}};
+  else if (!input.certificate_reason.empty()) j["certificate"] = nullptr, j["certificate_reason"] = input.certificate_reason;
   j["evaluations"] = m.evaluations;
   for (const auto& [stage, seconds] : m.seconds) j["seconds"][stage] = seconds;
   j["counters"] = {{"rows", m.counters.rows}, {"concretised", m.counters.concretised}};

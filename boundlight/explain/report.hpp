@@ -18,6 +18,8 @@ struct ReportInput {
   std::vector<std::pair<std::string, std::string>> settings;   // option, value: in the order to print
   std::vector<double> grey;                                    // the image, [height][width] in [0, 1]
   Picture image;                                               // as given
+  std::string certificate, certificate_reason;                 // its file; or why there is none; both empty: not asked for
+  std::size_t certificate_bytes = 0;
 };
 
 // The sentences of a result in plain words, most important first: verdict on B, what is certified, what is not.

@@ -7,6 +7,7 @@
 #include "boundlight/models/onnx.hpp"
 #include "boundlight/solver/bab/verify.hpp"
 #include "boundlight/solver/check/check.hpp"
+#include "boundlight/solver/evidence/write.hpp"
 #include "boundlight/solver/spec/vnnlib.hpp"
 #include "support/exact_cells.hpp"
 #include "support/onnx_build.hpp"

@@ -9,6 +9,7 @@
 #include "boundlight/models/array.hpp"
 #include "boundlight/solver/check/bounds.hpp"
 #include "boundlight/solver/check/check.hpp"
+#include "boundlight/solver/evidence/write.hpp"
 #include "support/folders.hpp"
 
 using namespace boundlight;
@@ -56,7 +57,7 @@ TEST_CASE("on the shared models the checker's bounds contain the logits and agre
     backward.mode = Bounds::Mode::backward;
     const auto interval = propagation.boxes(box, nullptr, {}, nullptr), crown = propagation.boxes(box, nullptr, {}, &backward);
     const Box& out = interval->of[model.output];
-    std::vector<Row<double>> rows;
+    std::vector<Row> rows;
     const std::size_t n = out.lower.size();
     for (const double sign : {1.0, -1.0})
       for (std::uint32_t i = 0; i < n; ++i) rows.emplace_back().terms.push_back({model.output, i, sign, 0});
@@ -64,7 +65,7 @@ TEST_CASE("on the shared models the checker's bounds contain the logits and agre
     // The peer's slopes for sigmoids come from a coarse table; ReLU and MaxPool rules are the same as ours.
     const bool sigmoid = name == "ffnnSIGMOID__Point_6x200" || name == "mnist_resnet_bn_pool";
     for (std::size_t i = 0; i < n; ++i) {
-      const double lower = lowest(forms[i], box, {}), upper = -lowest(forms[n + i], box, {}), logit = entry["logits_onnxruntime"][i];
+      const double lower = lowest(forms[i], box), upper = -lowest(forms[n + i], box), logit = entry["logits_onnxruntime"][i];
       CHECK(out.lower[i] == Approx(entry["IBP"]["lower"][i].get<double>()).epsilon(1e-6).margin(1e-6));
       CHECK(out.upper[i] == Approx(entry["IBP"]["upper"][i].get<double>()).epsilon(1e-6).margin(1e-6));
       CHECK(lower >= entry["CROWN"]["lower"][i].get<double>() - (sigmoid ? 2e-3 : 1e-8));
@@ -88,7 +89,7 @@ TEST_CASE("every shared model is read, and has a rule for every operator") {
     if (entry.path().extension() != ".onnx") continue;
     INFO(entry.path().string());
     const Model model = read_model(read_file(entry.path()).value());
-    for (const Op& op : model.ops) CHECK(op.form != Form::opaque);
+    for (const Op& op : model.ops) CHECK(op.has_rule);
     ++models;
   }
   CHECK(models >= 27);
@@ -122,7 +123,7 @@ TEST_CASE("certificates for shared properties: accepted where plain backward bou
       leaf.bounds = 1;
       leaf.lambda.assign(requirement.disjuncts[d].constraints.size(), 0);
       leaf.lambda[0] = 1;
-      certificate.proofs.push_back({0, d, {{leaf}}});
+      certificate.proofs.push_back({0, d, 0, {{leaf}}});
     }
     const Verdict v = check_bytes(serialize(certificate), model, spec).value();
     INFO(line << "\n" << text(v));

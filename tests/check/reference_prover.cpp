@@ -63,23 +63,18 @@ class Prover {
     const std::size_t kind = pick(options_.rows ? 4 : 2);
     if (kind == 0) return 0;
     Bounds b;
-    b.mode = static_cast<Bounds::Mode>(kind - 1);
-    if (b.mode == Bounds::Mode::backward && pick(2)) b.slopes = random_set(pre_.size());
-    if (b.mode == Bounds::Mode::steps)
+    if (kind == 2) b.mode = Bounds::Mode::backward;
+    if (kind > 1 && pick(2)) b.slopes = random_set(pre_.size());
+    if (kind == 3)
       for (std::size_t k = 0; k < pre_.size(); ++k) {
         BackwardStep s;
         s.value = pre_[k];
-        s.rows = static_cast<BackwardStep::Rows>(pick(3));
-        s.lower = random_set(k);
-        s.upper = random_set(k);
-        if (s.rows == BackwardStep::Rows::listed) {
-          for (std::uint32_t i = 0; i < net_.layers[k].out; ++i)
-            if (pick(2)) s.listed.push_back(i);
-          if (pick(2))
-            for (std::size_t i = 0; i < s.listed.size(); ++i) s.each_lower.push_back(random_set(k));
-          if (pick(2))
-            for (std::size_t i = 0; i < s.listed.size(); ++i) s.each_upper.push_back(random_set(k));
-        }
+        for (std::uint32_t i = 0; i < net_.layers[k].out; ++i)
+          if (pick(3)) s.listed.push_back(i);
+        if (pick(2))
+          for (std::size_t i = 0; i < s.listed.size(); ++i) s.each_lower.push_back(random_set(k));
+        if (pick(2))
+          for (std::size_t i = 0; i < s.listed.size(); ++i) s.each_upper.push_back(random_set(k));
         b.steps.push_back(std::move(s));
       }
     certificate_.bounds.push_back(std::move(b));
@@ -92,8 +87,8 @@ class Prover {
   }
 
   // Bound of sum lambda g with these multipliers, minus nothing: > 0 closes.
-  LinearForm<double> form(const Scope& s, const Node& n, const Choices& choices) const {
-    Row<double> row;
+  LinearForm form(const Scope& s, const Node& n, const Choices& choices) const {
+    Row row;
     for (std::size_t j = 0; j < net_.layers.back().out; ++j) {
       double c = 0;
       for (std::size_t i = 0; i < n.lambda.size(); ++i) c += n.lambda[i] * goal_.c[i][j].convert_to<double>();
@@ -102,7 +97,7 @@ class Prover {
     row.choices = &choices;
     row.splits = &s.path;
     row.beta = &n.beta;
-    return Propagation(model_, certificate_).backward<double>(*s.boxes, {row})[0];
+    return Propagation(model_, certificate_).backward(*s.boxes, {row})[0];
   }
   double threshold(const Node& n) const {
     double d = 0;
@@ -119,15 +114,15 @@ class Prover {
       for (std::size_t i = 0; i < s.path.size(); ++i) leaf.beta.push_back(pick(3) ? 0 : std::ldexp(static_cast<float>(pick(8)), -3));
       const Propagation propagation(model_, certificate_);
       const Choices choices = propagation.resolve(leaf.slopes, s.slopes);
-      const LinearForm<double> f = form(s, leaf, choices);
-      if (lowest(f, s.box, region_) > threshold(leaf)) return add(std::move(leaf));
+      const LinearForm f = form(s, leaf, choices);
+      if (lowest(f, s.box) > threshold(leaf)) return add(std::move(leaf));
       if (options_.clips && pick(2)) return clip(s, std::move(leaf), f, depth);
     }
     return split(s, depth);
   }
 
   // Cuts off what the plane f excludes along one dimension, if anything.
-  std::int32_t clip(const Scope& s, Node n, const LinearForm<double>& f, int depth) {
+  std::int32_t clip(const Scope& s, Node n, const LinearForm& f, int depth) {
     n.kind = Node::Kind::clip;
     Scope rest = s;
     rest.slopes = Propagation(model_, certificate_).resolve(n.slopes, s.slopes);
@@ -138,7 +133,7 @@ class Prover {
         const double l = rest.box.lower[k], u = rest.box.upper[k], at = above ? l + (u - l) * step / 16 : u - (u - l) * step / 16;
         Box slab = rest.box;
         (above ? slab.lower[k] : slab.upper[k]) = at;
-        if (!(lowest(f, slab, region_) > threshold(n)) || !(at > l && at < u)) continue;
+        if (!(lowest(f, slab) > threshold(n)) || !(at > l && at < u)) continue;
         n.cuts.push_back({k, above, at});
         (above ? rest.box.upper[k] : rest.box.lower[k]) = at;
         break;

@@ -63,15 +63,15 @@ TEST_CASE("networks made for rounding errors: boxes and rows contain the exact t
     for (const Bounds* section : {static_cast<const Bounds*>(nullptr), static_cast<const Bounds*>(&backward)}) {
       const Propagation propagation(l.model, l.certificate);
       const auto boxes = propagation.boxes(box, nullptr, {}, section);
-      std::vector<Row<double>> rows(2);
+      std::vector<Row> rows(2);
       rows[0].terms.push_back({l.model.output, 0, 1, 0});
       rows[1].terms.push_back({l.model.output, 0, -1, 0});
       const auto forms = propagation.backward(*boxes, rows);
       INFO("trial " << trial);
       CHECK(exact(boxes->of[l.model.output].lower[0]) <= least);
       CHECK(exact(boxes->of[l.model.output].upper[0]) >= greatest);
-      CHECK(exact(lowest(forms[0], box, {})) <= least);
-      CHECK(exact(lowest(forms[1], box, {})) <= -greatest);
+      CHECK(exact(lowest(forms[0], box)) <= least);
+      CHECK(exact(lowest(forms[1], box)) <= -greatest);
       // At single points the form itself is below the function.
       const tiny::Point corner = {exact(box.lower[0]), exact(box.upper[1])};
       const Rational y = net.evaluate(corner)[0];
@@ -123,7 +123,7 @@ TEST_CASE("float32-any-order boxes contain evaluations in any order, fused or no
     }
     const Propagation propagation(l.model, l.certificate);
     const auto boxes = propagation.boxes(box, nullptr, {}, nullptr);
-    std::vector<Row<double>> rows(2);
+    std::vector<Row> rows(2);
     rows[0].terms.push_back({l.model.output, 0, 1, 0});
     rows[1].terms.push_back({l.model.output, 0, -1, 0});
     const auto forms = propagation.backward(*boxes, rows);
@@ -149,8 +149,8 @@ TEST_CASE("float32-any-order boxes contain evaluations in any order, fused or no
         h[o] = std::max(0.0F, z);
       }
       const float y = dot(b.w.data(), h, 4, b.b[0]);
-      CHECK(lowest(forms[0], box, {}) <= y);
-      CHECK(lowest(forms[1], box, {}) <= -y);
+      CHECK(lowest(forms[0], box) <= y);
+      CHECK(lowest(forms[1], box) <= -y);
     }
   }
 }
@@ -165,9 +165,9 @@ TEST_CASE("overflow and infinity lose the bound, never the truth") {
   CHECK(!(out.lower[0] > 0));
   const Propagation propagation(l.model, l.certificate);
   const auto boxes = propagation.boxes(box, nullptr, {}, nullptr);
-  Row<double> row;
+  Row row;
   row.terms.push_back({l.model.output, 0, 1, 0});
-  const double bound = lowest(propagation.backward<double>(*boxes, {row})[0], box, {});
+  const double bound = lowest(propagation.backward(*boxes, {row})[0], box);
   CHECK(!(bound > -1e230));
   // float32 would overflow long before: nothing is claimed
   const Loaded deployed(net.onnx, Semantics::float32_any_order);

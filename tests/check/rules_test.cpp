@@ -42,13 +42,13 @@ void check_point(const std::string& onnx, const std::vector<float>& x, const std
   REQUIRE(out.lower.size() == expected.size());
   const Propagation propagation(l.model, l.certificate);
   const auto boxes = propagation.boxes(point, nullptr, {}, nullptr);
-  std::vector<Row<double>> rows;
+  std::vector<Row> rows;
   for (const double sign : {1.0, -1.0})
     for (std::uint32_t i = 0; i < expected.size(); ++i) rows.emplace_back().terms.push_back({l.model.output, i, sign, 0});
   const auto forms = propagation.backward(*boxes, rows);
   for (std::size_t i = 0; i < expected.size(); ++i) {
     INFO("output " << i);
-    const double lower = lowest(forms[i], point, {}), upper = -lowest(forms[expected.size() + i], point, {});
+    const double lower = lowest(forms[i], point), upper = -lowest(forms[expected.size() + i], point);
     for (const auto& [lo, hi] : {std::pair{out.lower[i], out.upper[i]}, std::pair{lower, upper}}) {
       CHECK(lo <= expected[i]);
       CHECK(hi >= expected[i]);
@@ -354,7 +354,7 @@ TEST_CASE("sigmoid values and MaxPool planes are enclosed in a network with any 
     const Propagation propagation(l.model, l.certificate);
     const auto boxes = propagation.boxes(box, nullptr, {}, nullptr);
     const Choices choices = propagation.resolve(set, {});
-    std::vector<Row<double>> rows(2);
+    std::vector<Row> rows(2);
     rows[0].terms.push_back({l.model.output, 0, 1, 0});
     rows[1].terms.push_back({l.model.output, 0, -1, 0});
     for (auto& r : rows) r.choices = &choices;
@@ -363,8 +363,8 @@ TEST_CASE("sigmoid values and MaxPool planes are enclosed in a network with any 
       Box point = box;
       for (int i = 0; i < 16; ++i) point.lower[i] = point.upper[i] = random() % 3 ? box.lower[i] + (box.upper[i] - box.lower[i]) * static_cast<double>(random() % 3) / 2 : box.lower[i];
       const Box value = l.output_box(point);  // exact sums: a point
-      CHECK(lowest(forms[0], point, {}) <= value.upper[0]);
-      CHECK(lowest(forms[1], point, {}) <= -value.lower[0]);
+      CHECK(lowest(forms[0], point) <= value.upper[0]);
+      CHECK(lowest(forms[1], point) <= -value.lower[0]);
       CHECK(boxes->of[l.model.output].lower[0] <= value.upper[0]);
     }
   }

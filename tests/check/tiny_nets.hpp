@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cstdlib>
 #include <functional>
 #include <optional>
 #include <random>
@@ -13,6 +14,7 @@
 #include "boundlight/core/rational.hpp"
 #include "boundlight/solver/check/bounds.hpp"
 #include "boundlight/solver/check/check.hpp"
+#include "boundlight/solver/evidence/write.hpp"
 #include "boundlight/solver/spec/property.hpp"
 #include "onnx_bytes.hpp"
 
@@ -75,6 +77,16 @@ struct Options {
 bool prove(const Net& net, const boundlight::check::Model& model, const Goal& goal, const boundlight::check::Region& region,
            boundlight::check::Certificate& certificate, std::uint32_t statement, std::uint32_t disjunct, std::mt19937_64& random,
            const Options& options = {});
+
+// Does every tree prove its goal, and does every goal have one? Exactly, from the leaves' own multipliers lambda (reference_checker.cpp).
+bool truly_proves(const Net& net, const std::array<Rational, 2>& lower, const std::array<Rational, 2>& upper, const std::vector<Goal>& goals,
+                  const boundlight::check::Certificate& certificate);
+
+// How many random changes a test makes: BOUNDLIGHT_MUTATIONS, or this many.
+inline int mutations(int otherwise) {
+  const char* n = std::getenv("BOUNDLIGHT_MUTATIONS");
+  return n ? std::atoi(n) : otherwise;
+}
 
 // The property file of several goals on one box.
 std::string property_text(const std::array<Rational, 2>& lower, const std::array<Rational, 2>& upper, std::size_t outputs, const std::vector<Goal>& goals);

@@ -51,6 +51,11 @@ class Rules(unittest.TestCase):
         self.expect("layers", "boundlight/bounds/engines/e.cpp", '#include "boundlight/bounds/ops/x.hpp"\n',
                     "bounds/engines may not include bounds/ops")
 
+    def test_checker_of_many_lines(self):
+        self.expect("checker", "boundlight/solver/check/c.cpp", "int a;\n" * 2000, "2000 lines")
+        self.write("boundlight/solver/check/c.cpp", "int a;  // one\n\n// a comment\n" * 1999 + "/*\nint b;\n*/\n")
+        self.assertEqual(self.run_rule("checker"), "")
+
     def test_package_outside_its_rooms(self):
         self.expect("layers", "boundlight/bounds/b.hpp", "#include <onnx/onnx_pb.h>\n", "package onnx/")
 

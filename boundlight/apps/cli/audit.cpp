@@ -16,6 +16,7 @@
 #include "boundlight/models/array.hpp"
 #include "boundlight/solver/audit/coverage.hpp"
 #include "boundlight/solver/audit/radius.hpp"
+#include "boundlight/solver/evidence/write.hpp"
 
 namespace boundlight::cli {
 namespace {

@@ -1,5 +1,6 @@
 // boundlight check CERT MODEL [SPEC]: replays a certificate without the engine, the search or their readers.
 #include "boundlight/solver/check/check.hpp"
+#include "boundlight/solver/evidence/write.hpp"
 
 #include <chrono>
 #include <cmath>

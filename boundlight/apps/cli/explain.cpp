@@ -9,8 +9,11 @@
 
 #include "boundlight/apps/cli/image_questions.hpp"
 #include "boundlight/apps/cli/images.hpp"
+#include "boundlight/core/files.hpp"
+#include "boundlight/explain/eva_certificate.hpp"
 #include "boundlight/explain/picture.hpp"
 #include "boundlight/explain/summary.hpp"
+#include "boundlight/solver/evidence/write.hpp"
 
 namespace boundlight::cli {
 namespace {
@@ -18,7 +21,7 @@ namespace {
 struct Options {
   InputArguments input;
   RegionArguments region;
-  std::string cells = "12x12", segments, tier = "auto", overlap = "margin", estimate = "auto", method = "crown", half, out, json, device = "cpu", hybrid;
+  std::string cells = "12x12", segments, tier = "auto", overlap = "margin", estimate = "auto", method = "crown", half, out, json, device = "cpu", hybrid, certificate;
   std::int64_t label = -1, target = -1, samples = 256;
   double tau = 0, timeout = 0, budget = 0;
   std::uint64_t seed = 1;
@@ -120,6 +123,7 @@ Result<EvaOptions> eva_options(const Options& o, const Network& network, const S
   options.tau = o.tau;
   options.seed = o.seed;
   options.samples = o.samples;
+  options.evidence = !o.certificate.empty();
   choose_tier(o.tier, o.budget, network, options);
   if (!o.hybrid.empty()) {
     BL_TRY(value, find_value(network, o.hybrid, false));
@@ -138,6 +142,8 @@ Result<void> check_numbers(const Options& o) {
   for (const auto& [name, value] : {std::pair<const char*, double>{"tau", o.tau}, {"timeout", o.timeout}, {"budget", o.budget}})
     if (!(value >= 0) || std::isinf(value)) return bad(name, "must be a finite number that is not negative");
   if (o.samples < 1) return bad("samples", "at least one sample per region is needed");
+  if (!o.certificate.empty() && !o.hybrid.empty()) return bad("certificate", "a map of --hybrid rests on samples; nothing in it can be certified");
+  if (!o.certificate.empty() && o.overlap != "margin") return bad("certificate", "certificates are for --overlap margin");
   return {};
 }
 
@@ -145,7 +151,21 @@ struct Explained {
   EvaMap map;
   Cells cells;
   ReportInput input;
+  std::string certificate;  // its bytes
 };
+
+// The map's certificate, and the map as it shows it; or why there is none.
+Result<void> add_certificate(const Options& o, const Network& network, const PreparedInput& sample, const EvaQuestion& question, const EvaOptions& options, double eps, Explained& e, const std::string& title,
+                             std::string& reason) {
+  BL_TRY(ball, ball_of(sample, o.region, eps));
+  const auto start = std::chrono::steady_clock::now();
+  const auto made = certify(network, question, {ball, o.half == "plus" ? 1 : o.half == "minus" ? -1 : 0, title}, options, e.map);
+  e.map.seconds.emplace_back("certificate", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  if (made.ok()) e.certificate = check::serialize(*made);
+  else if (made.error().kind != ErrorKind::unsupported) return made.error();
+  else reason = made.error().message;
+  return {};
+}
 
 Result<Explained> explain_one(const Options& o, Engine& engine, const NamedImage& image, const std::vector<std::string>& labels, const EvaOptions& options, const Output& output) {
   const PreparedInput& sample = image.input;
@@ -167,8 +187,12 @@ Result<Explained> explain_one(const Options& o, Engine& engine, const NamedImage
   }
   BL_TRY(question, asked(o, sample, cells, eps));
   BL_TRY(map, eva(engine, question, options));
-  ReportInput input = report_input(o, options, map, engine.network(), image, labels, eps_text);
-  return Explained{std::move(map), std::move(cells), std::move(input)};
+  Explained e{std::move(map), std::move(cells), {}, ""};
+  std::string reason;
+  if (!o.certificate.empty()) BL_CHECK(add_certificate(o, engine.network(), sample, question, options, eps, e, image.name, reason));
+  e.input = report_input(o, options, e.map, engine.network(), image, labels, eps_text);
+  e.input.certificate_reason = reason;
+  return e;
 }
 
 void print(const Explained& e) {
@@ -188,16 +212,37 @@ Result<void> make_folder(const std::string& out) {
   return {};
 }
 
+// One image: the file named. Several: a file of that name in every image's folder.
+Result<void> write_certificate(const Options& o, const std::string& image_folder, Explained& e, const Output& output) {
+  if (!e.input.certificate_reason.empty()) {
+    output.say("certificate none: " + e.input.certificate_reason);
+    return {};
+  }
+  std::filesystem::path file = o.certificate;
+  if (!image_folder.empty()) {
+    file = std::filesystem::path(o.out) / image_folder / file.filename();
+    std::error_code error;
+    std::filesystem::create_directories(file.parent_path(), error);
+  }
+  BL_CHECK(write_file(file, e.certificate));
+  e.input.certificate = file.string();
+  e.input.certificate_bytes = e.certificate.size();
+  output.say("certificate " + file.string() + ", " + std::to_string(e.certificate.size()) + " bytes; replay it: boundlight check " + file.string() + " " + o.input.model);
+  return {};
+}
+
 Result<int> run(const Options& o, StopToken stop) {
   const Output output(o.json);
   BL_CHECK(check_numbers(o));
   BL_CHECK(make_folder(o.out));
+  BL_CHECK(can_write("--certificate", o.certificate));
   BL_TRY(network, load_network(o.input.model, output));
   BL_TRY(images, load_images(*network, o.input, output));
   BL_TRY(input_settings, input_options(o.input));
   BL_TRY(engine, make_engine(network, o.device));
   BL_TRY(options, eva_options(o, *network, stop, output));
   const bool several = images.size() > 1;
+  if (several && !o.certificate.empty() && o.out.empty()) return bad("certificate", "certificates of several images go into their folders; give --out");
   Json all = Json::array();
   std::vector<SummaryLine> lines;
   bool complete = true;
@@ -211,6 +256,7 @@ Result<int> run(const Options& o, StopToken stop) {
     BL_TRY(found, explain_one(o, *engine, image, input_settings.labels, options, output));
     if (several) output.say("image       " + image.name);
     if (output.text()) print(found);
+    if (!o.certificate.empty()) BL_CHECK(write_certificate(o, several ? image.folder : "", found, output));
     const std::filesystem::path folder = several ? std::filesystem::path(o.out) / image.folder : std::filesystem::path(o.out);
     if (!o.out.empty()) {
       BL_CHECK(write_report(folder, found.map, found.cells, found.input));
@@ -255,6 +301,7 @@ void add_explain(CLI::App& app, Session& session) {
   command->add_option("--timeout", o->timeout, "Seconds; the best sound map so far is written, exit code 12");
   command->add_option("--device", o->device, "cpu, cuda or emulated")->capture_default_str();
   command->add_option("--out", o->out, "Folder for map.png, overlay.png, interval.png, map.npz, report.json, report.html")->type_name("DIR");
+  command->add_option("--certificate", o->certificate, "Write a proof of every interval, for boundlight check; the map shows what it proves")->type_name("FILE");
   add_json_option(*command, o->json);
   command->footer("Example: boundlight explain examples/cheat.onnx --input examples/images.npz:images[0] --eps 2/255 --out out\n"
                   "Without --eps twice the certified radius is used, and printed.");

@@ -11,6 +11,7 @@
 
 #include "boundlight/apps/cli/properties.hpp"
 #include "boundlight/core/files.hpp"
+#include "boundlight/solver/evidence/write.hpp"
 
 namespace boundlight::cli {
 namespace {

@@ -278,7 +278,7 @@ void Search::clip(Domain& d, const check::Box& box, Judged& j, std::size_t t, co
   double left = 1;
   for (const Slab& s : slabs) left *= (s.above ? s.at - box.lower[s.input] : box.upper[s.input] - s.at) / (box.upper[s.input] - box.lower[s.input]);
   if (left > kWorthClipping) return;
-  std::optional<check::LinearForm<double>> form;
+  std::optional<check::LinearForm> form;
   const Replayer::Leaf leaf{&target, lambda, nullptr, {}, nullptr};
   if (c_.replayer) {
     if (!j.replayed) j.replayed = c_.replayer->boxes(box, d.enclosing.get(), {}, &c_.replayer->certificate().bounds[c_.section - 1]);

@@ -26,7 +26,7 @@ check::InlineConstraint inline_row(const ConstraintRow& row) {
   };
   take(row.a, c.inputs, c.input_coefficients);
   take(row.b, c.outputs, c.output_coefficients);
-  c.bounds = {row.bound};
+  c.bound = row.bound;
   c.strict = row.strict;
   return c;
 }
@@ -35,7 +35,7 @@ check::Constraint from_inline(const check::InlineConstraint& c) {
   check::Constraint to;
   for (std::size_t i = 0; i < c.inputs.size(); ++i) to.inputs.emplace_back(c.inputs[i], exact(c.input_coefficients[i]));
   for (std::size_t i = 0; i < c.outputs.size(); ++i) to.outputs.emplace_back(c.outputs[i], exact(c.output_coefficients[i]));
-  to.bounds = {exact(c.bounds[0])};
+  to.bounds = {exact(c.bound)};
   to.strict = c.strict;
   return to;
 }
@@ -111,11 +111,11 @@ std::shared_ptr<const check::Boxes> Replayer::boxes(const check::Box& input, con
   }
 }
 
-std::vector<check::LinearForm<double>> Replayer::forms(const check::Boxes& boxes, const std::vector<Leaf>& leaves) const {
-  std::vector<check::Row<double>> rows;
+std::vector<check::LinearForm> Replayer::forms(const check::Boxes& boxes, const std::vector<Leaf>& leaves) const {
+  std::vector<check::Row> rows;
   const check::Choices none(model_.ops.size());
   for (const Leaf& leaf : leaves) {
-    check::Row<double>& row = rows.emplace_back();
+    check::Row& row = rows.emplace_back();
     row.choices = leaf.choices ? leaf.choices : &none;
     row.splits = leaf.path;
     row.beta = leaf.path ? &leaf.beta : nullptr;
@@ -132,7 +132,7 @@ std::vector<check::LinearForm<double>> Replayer::forms(const check::Boxes& boxes
         }
     }
   }
-  return propagation_->backward<double>(boxes, rows);
+  return propagation_->backward(boxes, rows);
 }
 
 int Replayer::tensor(std::uint32_t name) const {
@@ -143,7 +143,7 @@ int Replayer::tensor(std::uint32_t name) const {
   }
 }
 
-bool Replayer::excludes(const Leaf& leaf, const check::LinearForm<double>& form, const check::Box& box) const {
+bool Replayer::excludes(const Leaf& leaf, const check::LinearForm& form, const check::Box& box) const {
   const auto& constraints = place_[leaf.target->disjunct].constraints;
   bool strict = false;
   double threshold = 0;
@@ -152,7 +152,7 @@ bool Replayer::excludes(const Leaf& leaf, const check::LinearForm<double>& form,
     strict = strict || constraints[i].strict;
     threshold = add_up(threshold, mul_up(leaf.lambda[i], round_up(constraints[i].bounds[0])));
   }
-  const double have = check::lowest(form, box, {});
+  const double have = check::lowest(form, box);
   return have > threshold || (strict && have >= threshold);
 }
 

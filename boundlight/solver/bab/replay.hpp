@@ -29,9 +29,9 @@ class Replayer {
     const check::Choices* choices = nullptr;    // null: default slopes
   };
   // The linear lower bound of sum lambda_i g_i plus multipliers.
-  std::vector<check::LinearForm<double>> forms(const check::Boxes& boxes, const std::vector<Leaf>& leaves) const;
+  std::vector<check::LinearForm> forms(const check::Boxes& boxes, const std::vector<Leaf>& leaves) const;
   // Does the form exclude every counterexample of the target in the box?
-  bool excludes(const Leaf& leaf, const check::LinearForm<double>& form, const check::Box& box) const;
+  bool excludes(const Leaf& leaf, const check::LinearForm& form, const check::Box& box) const;
 
   // The certificate's number of a value's name, and the checker's tensor of it (-1: it knows none).
   std::uint32_t name(const std::string& value) { return certificate_.name_id(value); }

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "boundlight/bounds/engines/split_search.hpp"
+#include "boundlight/solver/evidence/write.hpp"
 
 namespace boundlight::bab {
 namespace {
@@ -69,7 +70,6 @@ Result<void> add_step(Engine& engine, const Group& group, const Activation& act,
   o.method = Method::interval;
   BL_TRY(interval, engine.boxes(r, o, &known));
   const auto &lower = interval.lower[static_cast<std::size_t>(act.in)], &upper = interval.upper[static_cast<std::size_t>(act.in)];
-  step.rows = check::BackwardStep::Rows::listed;
   std::size_t next = 0;
   for (std::int64_t i = 0; i < act.size; ++i) {
     const bool searched = next < rows.element.size() && rows.element[next] == i;
@@ -111,7 +111,6 @@ Result<void> refine_root(Engine& engine, const Group& group, const std::vector<A
     }
     if (section) {
       check::BackwardStep& step = section->steps.emplace_back();
-      section->mode = check::Bounds::Mode::steps;
       step.value = act.in_name;
       if (few) BL_CHECK(add_step(engine, group, act, activations, known, rows, step));
     }

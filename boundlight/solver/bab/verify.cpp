@@ -9,6 +9,7 @@
 #include "boundlight/core/files.hpp"
 #include "boundlight/solver/bab/search.hpp"
 #include "boundlight/solver/bab/state.hpp"
+#include "boundlight/solver/evidence/write.hpp"
 
 namespace boundlight {
 namespace {

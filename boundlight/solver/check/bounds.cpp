@@ -1,64 +1,33 @@
 #include "boundlight/solver/check/bounds.hpp"
 
-#include <tbb/parallel_for.h>
-#include <tbb/task_arena.h>
-
 #include <algorithm>
 #include <limits>
 
-#include "boundlight/solver/check/pass.hpp"
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define BL_CHECK_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define BL_CHECK_CLONES
-#endif
+#include "boundlight/core/rounding.hpp"
 
 namespace boundlight::check {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity(), kEta = smallest_normal<double>;
-using Eight [[gnu::vector_size(64), gnu::aligned(8), gnu::may_alias]] = double;
 
 }  // namespace
 
-BL_CHECK_CLONES void gather_eight(const Sparse& columns, const double* a, double* out) {
-  const std::uint32_t *start = columns.start.data(), *index = columns.index.data();
-  const double* value = columns.value.data();
-  for (std::size_t j = 0; j + 1 < columns.start.size(); ++j) {
-    Eight s0{}, s1{}, s2{}, s3{};  // four chains hide the latency of an addition
-    std::uint32_t k = start[j];
-    const std::uint32_t end = start[j + 1];
-    for (; k + 4 <= end; k += 4) {
-      s0 += value[k] * *reinterpret_cast<const Eight*>(a + 8 * std::size_t{index[k]});
-      s1 += value[k + 1] * *reinterpret_cast<const Eight*>(a + 8 * std::size_t{index[k + 1]});
-      s2 += value[k + 2] * *reinterpret_cast<const Eight*>(a + 8 * std::size_t{index[k + 2]});
-      s3 += value[k + 3] * *reinterpret_cast<const Eight*>(a + 8 * std::size_t{index[k + 3]});
-    }
-    for (; k < end; ++k) s0 += value[k] * *reinterpret_cast<const Eight*>(a + 8 * std::size_t{index[k]});
-    *reinterpret_cast<Eight*>(out + 8 * j) = (s0 + s1) + (s2 + s3);
-  }
-}
-
-BL_CHECK_CLONES void scatter_eight(const Sparse& rows, const std::vector<std::uint32_t>& listed, const double* a, double* out) {
-  const std::uint32_t* index = rows.index.data();
-  const double* value = rows.value.data();
-  for (const std::uint32_t o : listed) {
-    const Eight ao = *reinterpret_cast<const Eight*>(a + 8 * std::size_t{o});
-    for (std::uint32_t k = rows.start[o]; k < rows.start[o + 1]; ++k) *reinterpret_cast<Eight*>(out + 8 * std::size_t{index[k]}) += value[k] * ao;
-  }
-}
-
-Propagation::Propagation(const Model& model, const Certificate& certificate) : model_(model), certificate_(certificate), believed_(model.tensors.size()) {
+void believe(Model& model, const Certificate& certificate) {
   for (const TrustedBox& t : certificate.trusted) {
-    const int at = tensor(t.value);
-    if (t.lower.size() != model.tensors[at].size || t.upper.size() != t.lower.size()) throw Refusal("trusted boxes", "a box has the wrong size");
-    believed_[at] = {t.lower, t.upper};
+    const auto named = model.tensor_of.find(t.value < certificate.names.size() ? certificate.names[t.value] : "");
+    const auto op = std::find_if(model.ops.begin(), model.ops.end(), [&](const Op& o) { return named != model.tensor_of.end() && o.output == named->second && !o.has_rule; });
+    if (op == model.ops.end() || t.lower.size() != op->bias.size() || t.upper.size() != op->bias.size()) throw Refusal("trusted boxes", "only the output of an operator without a rule can be trusted, with a box of its size");
+    for (std::size_t i = 0; i < op->bias.size(); ++i) {
+      if (!(t.lower[i] <= t.upper[i] && std::isfinite(t.lower[i]) && std::isfinite(t.upper[i]))) throw Refusal("trusted boxes", "a box is empty or infinite");
+      op->bias[i] = t.lower[i] / 2 + t.upper[i] / 2;
+      op->bias_error[i] = std::max(sub_up(t.upper[i], op->bias[i]), sub_up(op->bias[i], t.lower[i]));
+    }
   }
+}
+
+Propagation::Propagation(const Model& model, const Certificate& certificate) : model_(model), certificate_(certificate) {
   for (const Op& op : model.ops) {
-    const bool believed = !believed_[op.output].lower.empty();
-    if (believed && op.form != Form::opaque) throw Refusal("trusted boxes", "only the output of an operator without a rule can be trusted");
-    if (believed) trusted.push_back(op.place + ": there is no rule for it; the box of its output is believed");
+    if (!op.has_rule && std::isfinite(op.bias_error[0])) trusted.push_back(op.place + ": there is no rule for it; the box of its output is believed");
     else if (certificate.semantics == Semantics::float32_any_order && !op.has_float_rule) trusted.push_back(op.place + ": nothing is stated about its float32 evaluation; taken as exact");
   }
 }
@@ -96,7 +65,6 @@ void Propagation::forward_affine(const Op& op, std::size_t index, Boxes& b) cons
   Box& box = b.of[op.output];
   const std::size_t n = box.lower.size();
   b.charge[index].resize(n);
-  b.open[index].resize(n);
   std::uint32_t longest = 0;
   double sum_m = 0;
   for (const Part& p : op.parts) {
@@ -130,35 +98,31 @@ void Propagation::forward_affine(const Op& op, std::size_t index, Boxes& b) cons
     const double error = (gamma_up<double>(terms + 2) * all + own + static_cast<double>(terms + 2) * kEta) * more;
     if (const double l = sub_down(lo, error), u = add_up(hi, error); l <= u) box.lower[o] = l, box.upper[o] = u;  // not NaN
     b.charge[index][o] = (column_gamma * v + own) * more;
-    b.open[index][o] = own * more;
   }
 }
 
-// Backward bounds of the chosen neurons of a tensor; step.value is the tensor.
-void Propagation::narrow(const BackwardStep& step, Boxes& b) const {
-  Box& box = b.of[step.value];
-  const bool listed = step.rows == BackwardStep::Rows::listed;
-  std::vector<std::uint32_t> neurons = listed ? step.listed : std::vector<std::uint32_t>{};
-  for (std::uint32_t i = 0; !listed && i < box.lower.size(); ++i)
-    if (step.rows == BackwardStep::Rows::all || (box.lower[i] < 0 && box.upper[i] > 0)) neurons.push_back(i);
-  std::vector<Choices> choices[2];  // of +e_i and -e_i: one for all, or one per neuron
-  std::vector<Row<double>> rows;
-  for (int side = 0; side < 2; ++side) {
-    const std::vector<SlopeSet>& each = side == 0 ? step.each_lower : step.each_upper;
-    const Choices shared = resolve(side == 0 ? step.lower : step.upper, {});
-    if (!each.empty() && (!listed || each.size() != neurons.size())) throw Refusal("bounds", "slopes of single rows need one set per listed neuron");
-    for (const SlopeSet& set : each) choices[side].push_back(resolve(set, shared));
-    if (each.empty()) choices[side].push_back(shared);
+// Backward bounds of the chosen neurons of a tensor, into its box.
+void Propagation::narrow(int tensor, const Plan& plan, const Choices& shared, Boxes& b) const {
+  Box& box = b.of[tensor];
+  std::vector<std::uint32_t> neurons = plan.step ? plan.step->listed : std::vector<std::uint32_t>{};
+  for (std::uint32_t i = 0; !plan.step && i < box.lower.size(); ++i)
+    if (plan.all || (box.lower[i] < 0 && box.upper[i] > 0)) neurons.push_back(i);
+  std::vector<Choices> own;  // of single rows +e_i, then -e_i
+  own.reserve(2 * neurons.size());
+  std::vector<Row> rows;
+  for (const bool lower : {true, false}) {
+    const std::vector<SlopeSet>* each = !plan.step ? nullptr : lower ? &plan.step->each_lower : &plan.step->each_upper;
+    need(!each || each->empty() || each->size() == neurons.size(), "slopes of single rows need one set per listed neuron", "bounds");
     for (std::size_t k = 0; k < neurons.size(); ++k) {
-      if (neurons[k] >= box.lower.size()) throw Refusal("bounds", "a listed neuron does not exist");
-      Row<double>& row = rows.emplace_back();
-      row.terms.push_back({static_cast<int>(step.value), neurons[k], side == 0 ? 1.0 : -1.0, 0.0});
-      row.choices = &choices[side][each.empty() ? 0 : k];
+      need(neurons[k] < box.lower.size(), "a listed neuron does not exist", "bounds");
+      Row& row = rows.emplace_back();
+      row.terms.push_back({tensor, neurons[k], lower ? 1.0 : -1.0, 0.0});
+      row.choices = each && !each->empty() ? &own.emplace_back(resolve((*each)[k], shared)) : &shared;
     }
   }
-  const std::vector<LinearForm<double>> forms = backward(b, rows);
+  const std::vector<LinearForm> forms = backward(b, rows);
   for (std::size_t k = 0; k < forms.size(); ++k) {
-    const double bound = lowest(forms[k], b.of[model_.input], {});
+    const double bound = lowest(forms[k], b.of[model_.input]);
     const std::uint32_t i = neurons[k % neurons.size()];
     if (k < neurons.size() && bound > box.lower[i]) box.lower[i] = bound;
     if (k >= neurons.size() && -bound < box.upper[i]) box.upper[i] = -bound;
@@ -167,30 +131,24 @@ void Propagation::narrow(const BackwardStep& step, Boxes& b) const {
 }
 
 std::shared_ptr<const Boxes> Propagation::boxes(const Box& input, const Boxes* parent, const std::vector<Split>& splits, const Bounds* section) const {
-  const std::size_t ops = model_.ops.size(), tensors = model_.tensors.size();
+  const std::size_t ops = model_.ops.size();
   auto result = std::make_shared<Boxes>();
   Boxes& b = *result;
-  b.of.resize(tensors);
+  b.of.resize(model_.tensors.size());
   b.charge.resize(ops);
-  b.open.resize(ops);
   b.tiny.resize(ops, 0);
-  std::vector<BackwardStep> steps(tensors);  // by tensor; value: the tensor where there is a step, else kNone
-  constexpr std::uint32_t kNone = UINT32_MAX;
-  for (BackwardStep& s : steps) s.value = kNone;
+  std::vector<Plan> plans(model_.tensors.size());
+  const Choices shared = resolve(section ? section->slopes : SlopeSet{}, {});
+  std::vector<bool> affine(model_.tensors.size(), false);
   for (const Op& op : model_.ops) {
-    if (!section || section->mode != Bounds::Mode::backward || op.numbers == 0 || op.input == model_.input) continue;
-    const auto makes = std::find_if(model_.ops.begin(), model_.ops.end(), [&](const Op& o) { return o.output == op.input; });
-    if (makes->form != Form::affine) continue;  // after an activation the interval loses little
-    BackwardStep& s = steps[op.input];
-    s.rows = op.form == Form::relu && (s.value == kNone || s.rows == BackwardStep::Rows::undecided) ? BackwardStep::Rows::undecided : BackwardStep::Rows::all;
-    s.value = static_cast<std::uint32_t>(op.input);
-    s.lower = s.upper = section->slopes;
+    affine[op.output] = op.form == Form::affine;
+    if (!section || section->mode != Bounds::Mode::backward || op.numbers == 0 || !affine[op.input]) continue;  // after an activation the interval loses little
+    (op.form == Form::relu ? plans[op.input].undecided : plans[op.input].all) = true;
   }
-  for (std::size_t k = 0; section && section->mode == Bounds::Mode::steps && k < section->steps.size(); ++k) {
-    const auto at = static_cast<std::uint32_t>(tensor(section->steps[k].value));
-    if (steps[at].value != kNone) throw Refusal("bounds", "a tensor has two steps");
-    steps[at] = section->steps[k];
-    steps[at].value = at;
+  for (std::size_t k = 0; section && k < section->steps.size(); ++k) {
+    const BackwardStep*& step = plans[tensor(section->steps[k].value)].step;
+    need(!step, "a tensor has two steps", "bounds");
+    step = &section->steps[k];
   }
   const auto finish = [&](int at) {  // a tensor whose interval is known
     Box& box = b.of[at];
@@ -203,7 +161,7 @@ std::shared_ptr<const Boxes> Propagation::boxes(const Box& input, const Boxes* p
       if (parent) box.lower[i] = std::max(box.lower[i], parent->of[at].lower[i]), box.upper[i] = std::min(box.upper[i], parent->of[at].upper[i]);
       b.empty = b.empty || box.lower[i] > box.upper[i];
     }
-    if (!b.empty && steps[at].value != kNone) narrow(steps[at], b);
+    if (const Plan& plan = plans[at]; !b.empty && (plan.undecided || plan.all || plan.step)) narrow(at, plan, shared, b);
   };
   b.of[model_.input] = input;
   finish(model_.input);
@@ -216,46 +174,6 @@ std::shared_ptr<const Boxes> Propagation::boxes(const Box& input, const Boxes* p
     finish(op.output);
   }
   return result;
-}
-
-template <class T> std::vector<LinearForm<T>> Propagation::backward(const Boxes& boxes, const std::vector<Row<T>>& rows) const {
-  const std::size_t panels = (rows.size() + kLanes<T> - 1) / kLanes<T>;
-  std::vector<std::vector<LinearForm<T>>> parts(panels);
-  const auto one = [&](std::size_t p) {
-    const std::size_t first = p * kLanes<T>;
-    Pass<T>(model_, boxes, rows.data() + first, static_cast<int>(std::min<std::size_t>(kLanes<T>, rows.size() - first))).run(parts[p]);
-  };
-  if (panels == 1) one(0);
-  else tbb::this_task_arena::isolate([&] { tbb::parallel_for(std::size_t{0}, panels, one); });
-  std::vector<LinearForm<T>> all;
-  for (auto& part : parts) std::move(part.begin(), part.end(), std::back_inserter(all));
-  return all;
-}
-template std::vector<LinearForm<double>> Propagation::backward(const Boxes&, const std::vector<Row<double>>&) const;
-template std::vector<LinearForm<Rational>> Propagation::backward(const Boxes&, const std::vector<Row<Rational>>&) const;
-
-double lowest(const LinearForm<double>& f, const Box& box, const Region&) {
-  double sum = 0, size = 0;
-  for (std::size_t i = 0; i < f.a.size(); ++i) {
-    const double term = f.a[i] * (f.a[i] >= 0 ? box.lower[i] : box.upper[i]);
-    sum += term;
-    size += std::fabs(term);
-  }
-  const std::int64_t terms = static_cast<std::int64_t>(f.a.size()) + 2;
-  const double error = gamma_up<double>(terms) * size * inflation<double>(terms) + static_cast<double>(terms) * kEta;
-  return add_down(f.b, sub_down(sum, next_up(error)));
-}
-
-Rational lowest(const LinearForm<Rational>& f, const Box& box, const Region& region) {
-  Rational sum = f.b;
-  for (std::size_t i = 0; i < f.a.size(); ++i) {
-    if (f.a[i] == 0) continue;
-    const bool lower = f.a[i] > 0;
-    const double end = lower ? box.lower[i] : box.upper[i];
-    const bool original = !region.lower.empty() && end == (lower ? region.outward.lower[i] : region.outward.upper[i]);
-    sum += f.a[i] * (original ? lower ? region.lower[i] : region.upper[i] : exactly<Rational>(end));
-  }
-  return sum;
 }
 
 }  // namespace boundlight::check

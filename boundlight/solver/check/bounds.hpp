@@ -1,5 +1,5 @@
 // The checker's arithmetic: boxes of all tensors of a model over an input box, and linear lower bounds by backward
-// substitution (pass.hpp). Restates the rules of the engine without sharing code with it.
+// substitution (pass.cpp). Restates the rules of the engine without sharing code with it.
 #pragma once
 
 #include <cmath>
@@ -22,14 +22,13 @@ struct Plane {
 };
 
 // The plane of output o; `sign` of a split on its input (+1, -1, 0: none); slopes as in certificate.hpp, times
-// slope_unit, null or NaN: default rule. Opaque outputs have no inputs: box is their own.
+// slope_unit, null or NaN: default rule.
 void plane_of(const Op& op, std::size_t o, const Box& box, const double* slopes, int sign, Plane& plane);
 
 // What holds on one region: boxes, and what follows from them per affine op and output o.
 struct Boxes {
   std::vector<Box> of;                      // per tensor
-  std::vector<std::vector<double>> charge;  // what |A_o| = 1 costs in double
-  std::vector<std::vector<double>> open;    // the part of it that is not the checker's own rounding
+  std::vector<std::vector<double>> charge;  // what |A_o| = 1 costs
   std::vector<double> tiny;                 // per op: underflow
   bool empty = false;                       // sound bounds exclude each other: the region holds no point
 };
@@ -44,9 +43,8 @@ struct Split {
 using Choices = std::vector<std::shared_ptr<const std::vector<double>>>;
 
 // One linear form to bound from below: sum of terms over tensors, minus beta_s sign_s z_s per split.
-template <class T>
 struct Row {
-  struct Term { int tensor; std::uint32_t index; T value; double gap; };  // true coefficient within value +- gap
+  struct Term { int tensor; std::uint32_t index; double value, gap; };  // true coefficient within value +- gap
   std::vector<Term> terms;
   const Choices* choices = nullptr;
   const std::vector<Split>* splits = nullptr;
@@ -54,11 +52,13 @@ struct Row {
 };
 
 // row >= a . x + b on the region (b holds all charges; NaN or -inf: nothing is known).
-template <class T>
 struct LinearForm {
-  std::vector<T> a;
-  T b;
+  std::vector<double> a;
+  double b = 0;
 };
+
+// Takes the certificate's boxes of operators without a rule for true: they become constants with an error. Throws Refusal.
+void believe(Model& model, const Certificate& certificate);
 
 class Propagation {
  public:
@@ -67,8 +67,7 @@ class Propagation {
   // Section null: interval only. Throws Refusal.
   std::shared_ptr<const Boxes> boxes(const Box& input, const Boxes* parent, const std::vector<Split>& splits, const Bounds* section) const;
 
-  // T: double or Rational.
-  template <class T> std::vector<LinearForm<T>> backward(const Boxes& boxes, const std::vector<Row<T>>& rows) const;
+  std::vector<LinearForm> backward(const Boxes& boxes, const std::vector<Row>& rows) const;
 
   // base with the tables of `set` over it. Throws Refusal.
   Choices resolve(const SlopeSet& set, const Choices& base) const;
@@ -81,16 +80,27 @@ class Propagation {
  private:
   void forward(const Op& op, Boxes& b) const;
   void forward_affine(const Op& op, std::size_t index, Boxes& b) const;
-  void narrow(const BackwardStep& step, Boxes& b) const;
+  struct Plan {  // whether and how a tensor is narrowed
+    bool undecided = false, all = false;
+    const BackwardStep* step = nullptr;
+  };
+  void narrow(int tensor, const Plan& plan, const Choices& shared, Boxes& b) const;
 
   const Model& model_;
   const Certificate& certificate_;
-  std::vector<Box> believed_;  // per tensor; empty where not
 };
 
-// The least value of a . x + b over the box, rounded down. The rational one uses the exact ends of `region` where the box
-// still has its outward ones.
-double lowest(const LinearForm<double>& form, const Box& box, const Region& region);
-Rational lowest(const LinearForm<Rational>& form, const Box& box, const Region& region);
+// The least value of a . x + b over the box, rounded down.
+double lowest(const LinearForm& form, const Box& box);
+
+// A finite number, exactly. Throws Refusal.
+Rational finite(double x);
+
+// B of an importance map in the model's n inputs, exactly: pixels within eps, clipped, one-sided about x, normalised.
+Region importance_region(const Importance& map, std::size_t n);
+
+// An importance map as a claim (importance.cpp): checks everything but its upper ends `verified`, which become disjuncts, one
+// per rival; members are B and every B_u. Throws Refusal.
+Requirement importance_claim(const Importance& map, const Model& model, const Propagation& propagation);
 
 }  // namespace boundlight::check

@@ -3,7 +3,6 @@
 // and these, the compiler and the C and C++ libraries are what an accepted certificate rests on.
 #pragma once
 
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,19 +26,8 @@ struct Verdict {
   double least_margin = 0;            // by which the closest leaf was closed; infinite when there was none
 };
 
-struct CheckOptions {
-  StopToken stop;
-  std::uint64_t max_bytes = std::uint64_t{1} << 34;  // of each file
-};
-
-// Errors: a file cannot be read, or a stop was asked for. Everything that is wrong with the certificate is a verdict.
+// Errors: a stop was asked for, or there is too little memory. Everything that is wrong with the certificate is a verdict.
 // `spec` is needed when the certificate speaks about a property file, and refused when it does not.
-Result<Verdict> check(const std::filesystem::path& certificate, const std::filesystem::path& model,
-                      const std::optional<std::filesystem::path>& spec, const CheckOptions& options = {});
-Result<Verdict> check_bytes(std::string_view certificate, std::string_view model, std::optional<std::string_view> spec,
-                            const CheckOptions& options = {});
-
-// What the command prints.
-std::string text(const Verdict& verdict);
+Result<Verdict> check_bytes(std::string_view certificate, std::string_view model, std::optional<std::string_view> spec, const StopToken& stop = {});
 
 }  // namespace boundlight::check

@@ -120,77 +120,56 @@ class GraphValues {
     for (const double x : constant(i)) need(std::fabs(x) <= static_cast<double>(max_elements_) && x == std::floor(x), "a size or an axis is out of range");
     return {constant(i).begin(), constant(i).end()};
   }
-  const onnx::AttributeProto* attribute(const char* name, onnx::AttributeProto::AttributeType type) const {
-    for (const auto& a : node_->attribute())
-      if (a.name() == name) {
-        need(a.type() == type || a.type() == onnx::AttributeProto::UNDEFINED, "an attribute has the wrong type");
-        return &a;
-      }
+  using Attribute = onnx::AttributeProto;
+  const Attribute* attribute(const char* name, Attribute::AttributeType type) const {
+    for (const Attribute& a : node_->attribute())
+      if (a.name() == name) return need(a.type() == type || a.type() == Attribute::UNDEFINED, "an attribute has the wrong type"), &a;
     return nullptr;
   }
   std::int64_t whole(const char* name, std::int64_t otherwise) const {
-    const auto* a = attribute(name, onnx::AttributeProto::INT);
+    const Attribute* a = attribute(name, Attribute::INT);
     return a ? a->i() : otherwise;
   }
   double real(const char* name, float otherwise) const {
-    const auto* a = attribute(name, onnx::AttributeProto::FLOAT);
+    const Attribute* a = attribute(name, Attribute::FLOAT);
     need(!a || std::isfinite(a->f()), "an attribute is infinite or NaN");
     return a ? a->f() : otherwise;
   }
   std::string text(const char* name) const {
-    const auto* a = attribute(name, onnx::AttributeProto::STRING);
+    const Attribute* a = attribute(name, Attribute::STRING);
     return a ? a->s() : "";
   }
   Dims list(const char* name, const Dims& otherwise = {}) const {
-    const auto* a = attribute(name, onnx::AttributeProto::INTS);
+    const Attribute* a = attribute(name, Attribute::INTS);
     return a ? Dims(a->ints().begin(), a->ints().end()) : otherwise;
   }
 
   // ---- adding operations ----
-  Op op_of(Form form, int from = -1, std::size_t slopes = 0) const {
-    Op op;
-    op.form = form;
-    op.place = place_;
-    op.input = from;
-    op.numbers = slopes;
-    return op;
-  }
+  Op op_of(Form form, int from = -1, std::size_t slopes = 0) const { return {.form = form, .input = from, .place = place_, .numbers = slopes}; }
   int add(Op op, const std::string& name, std::int64_t size) {
     op.output = tensor(name, size);
     if (op.numbers > 0) model.op_of[node_->output(0)] = static_cast<int>(model.ops.size());
-    op.bias.resize(op.form == Form::affine ? size : 0, 0);
+    op.bias.resize(static_cast<std::size_t>(size), 0);
     op.bias_error.resize(op.bias.size(), 0);
-    for (Part& p : op.parts) transpose(p);
+    for (Part& p : op.parts) {
+      p.by_input = transposed(p.by_output, model.tensors[p.input].size);
+      for (std::size_t j = 0; j + 1 < p.by_input.start.size(); ++j) p.longest_column = std::max(p.longest_column, p.by_input.start[j + 1] - p.by_input.start[j]);
+    }
     model.ops.push_back(std::move(op));
     return model.ops.back().output;
   }
-  void emit(Op op, const Dims& dims, int output = 0) {
-    const std::string& name = node_->output(output);
-    define(name, {dims, add(std::move(op), name, size_of(dims)), nullptr});
-  }
-  void transpose(Part& p) const {
-    const Sparse& w = p.by_output;
-    std::vector<std::uint32_t>& start = p.by_input.start;
-    start.assign(model.tensors[p.input].size + 1, 0);
-    for (const std::uint32_t j : w.index) p.longest_column = std::max(p.longest_column, ++start[j + 1]);
-    std::partial_sum(start.begin(), start.end(), start.begin());
-    p.by_input.index.resize(w.index.size());
-    p.by_input.value.resize(w.index.size());
-    std::vector<std::uint32_t> next(start.begin(), start.end() - 1);
-    for (std::size_t o = 0; o + 1 < w.start.size(); ++o)
-      for (std::uint32_t k = w.start[o]; k < w.start[o + 1]; ++k) {
-        const std::uint32_t at = next[w.index[k]]++;
-        p.by_input.index[at] = static_cast<std::uint32_t>(o);
-        p.by_input.value[at] = w.value[k];
-      }
+  // z[o] = sum of the terms that fill(o, row) adds; at most `terms` of them.
+  Part rows(int from, std::int64_t size, std::int64_t terms, const auto& fill) {
+    spend(size, terms);
+    Part p{from, {}, {}, 0};
+    for (std::int64_t o = 0; o < size; ++o, p.by_output.end_row()) fill(o, p.by_output);
+    return p;
   }
   // z[o] = factor * y[source(o)], or 0 where the source is -1
   Part moved(int from, std::int64_t size, const auto& source, double factor = 1) {
-    spend(size);
-    Part p{from, {}, {}, 0};
-    for (std::int64_t o = 0; o < size; ++o, p.by_output.end_row())
-      if (const std::int64_t i = source(o); i >= 0) p.by_output.add(i, factor);
-    return p;
+    return rows(from, size, 1, [&](std::int64_t o, Sparse& row) {
+      if (const std::int64_t i = source(o); i >= 0) row.add(i, factor);
+    });
   }
   static std::int64_t itself(std::int64_t o) { return o; }
   void same_data(const Dims& dims) {
@@ -213,7 +192,7 @@ class GraphValues {
     return strides;
   }
   // a b; `relative` becomes 2^-52 unless that is exact.
-  double product(double a, double b, double& relative) const {
+  double rounded_product(double a, double b, double& relative) const {
     const double p = a * b;
     need(a == 0 || b == 0 || std::fabs(p) > 1e-280, "a product of weights is out of range");
     if (std::fma(a, b, -p) != 0) relative = 0x1p-52;

@@ -59,48 +59,49 @@ class Reader : public GraphValues {
   }
 
  private:
+  using Rule = void (Reader::*)();
+  static const std::map<std::string_view, Rule>& rules() {
+    using R = Reader;
+    static const std::map<std::string_view, Rule> all = {
+        {"Constant", &R::constant_node}, {"Identity", &R::identity}, {"Dropout", &R::identity},
+        {"Flatten", &R::flatten}, {"Reshape", &R::reshape}, {"Squeeze", &R::squeeze}, {"Unsqueeze", &R::squeeze},
+        {"Transpose", &R::transpose}, {"Pad", &R::pad}, {"MatMul", &R::product}, {"Gemm", &R::product},
+        {"Add", &R::sum}, {"Sub", &R::sum}, {"Mul", &R::scale}, {"Div", &R::scale}, {"Conv", &R::conv},
+        {"AveragePool", &R::pool}, {"GlobalAveragePool", &R::pool}, {"MaxPool", &R::pool},
+        {"BatchNormalization", &R::batch_normalization}, {"Relu", &R::relu}, {"LeakyRelu", &R::relu},
+        {"Sigmoid", &R::sigmoid}, {"Tanh", &R::sigmoid}};
+    return all;
+  }
+  void emit(const Dims& dims) { define(node_->output(0), {dims, add(std::move(op_), node_->output(0), size_of(dims)), nullptr}); }
+  bool named(const char* type) const { return node_->op_type() == type; }
+
   void read_node() {
-    const std::string& op = node_->op_type();
+    op_ = op_of(Form::affine);
     const bool ours = node_->domain().empty() || node_->domain() == "ai.onnx";
-    for (int i = 1; ours && i < node_->output_size(); ++i) need(node_->output(i).empty(), "only the first output is supported");
     need(node_->output_size() > 0, "has no output");
-    if (!ours) return unknown();
-    if (op == "Constant") {
-      const auto* a = attribute("value", onnx::AttributeProto::TENSOR);
-      need(a != nullptr, "the checker reads constants given as a tensor");
-      return define(node_->output(0), constant_of(a->t()));
-    }
-    if (op == "Identity" || op == "Dropout") return need(op == "Identity" || !has(2), "a training mode is not supported"), same_data(input(0).dims);
-    if (op == "Flatten") return flatten();
-    if (op == "Reshape") return reshape();
-    if (op == "Squeeze" || op == "Unsqueeze") return squeeze(op == "Squeeze");
-    if (op == "Transpose") return transpose_node();
-    if (op == "Pad") return pad();
-    if (op == "MatMul") return matmul();
-    if (op == "Gemm") return gemm();
-    if (op == "Add" || op == "Sub") return sum(op == "Add" ? 1 : -1);
-    if (op == "Mul" || op == "Div") return scale(op == "Div");
-    if (op == "Conv") return conv();
-    if (op == "AveragePool" || op == "GlobalAveragePool") return average_pool(op[0] == 'G');
-    if (op == "MaxPool") return max_pool();
-    if (op == "BatchNormalization") return batch_normalization();
-    if (op == "Relu") return emit(op_of(Form::relu, computed().tensor, 1), computed().dims);
-    if (op == "LeakyRelu") return leaky_relu();
-    if (op == "Sigmoid" || op == "Tanh") return sigmoid(op == "Tanh");
-    unknown();
+    for (int i = 1; i < node_->output_size(); ++i) need(node_->output(i).empty(), "only the first output is supported");
+    const auto rule = rules().find(node_->op_type());
+    (this->*(ours && rule != rules().end() ? rule->second : &Reader::unknown))();
   }
 
-  // No rule: the output's box may come from the certificate, as a trusted step; that needs a declared shape.
+  // No rule: a constant whose error is infinite, unless the certificate brings a box for it, as a trusted step.
   void unknown() {
-    for (int i = 0; i < node_->output_size(); ++i) {
-      if (node_->output(i).empty()) continue;
-      need(infos_.count(node_->output(i)), "there is no rule for this operator, and the model does not declare its output's shape");
-      Op op = op_of(Form::opaque);
-      op.has_float_rule = false;
-      emit(std::move(op), declared(*infos_.at(node_->output(i))), i);
-    }
+    need(infos_.count(node_->output(0)), "there is no rule for this operator, and the model does not declare its output's shape");
+    const Dims dims = declared(*infos_.at(node_->output(0)));
+    op_.has_rule = op_.has_float_rule = false;
+    op_.bias_error.assign(static_cast<std::size_t>(size_of(dims)), std::numeric_limits<double>::infinity());
+    emit(dims);
   }
 
+  void constant_node() {
+    const Attribute* a = attribute("value", Attribute::TENSOR);
+    need(a != nullptr, "the checker reads constants given as a tensor");
+    define(node_->output(0), constant_of(a->t()));
+  }
+  void identity() {
+    need(named("Identity") || !has(2), "a training mode is not supported");
+    same_data(input(0).dims);
+  }
   void flatten() {
     const Dims& d = input(0).dims;
     std::int64_t axis = whole("axis", 1), head = 1, rank = static_cast<std::int64_t>(d.size());
@@ -109,7 +110,6 @@ class Reader : public GraphValues {
     for (std::int64_t i = 0; i < axis; ++i) head *= d[i];
     same_data({head, size_of(d) / head});
   }
-
   void reshape() {
     need(whole("allowzero", 0) == 0, "allowzero is not supported");
     const Dims& from = input(0).dims;
@@ -123,116 +123,81 @@ class Reader : public GraphValues {
     if (open >= 0) to[open] = size_of(from) / known;
     same_data(to);
   }
-
-  void squeeze(bool removes) {
-    const Dims from = input(0).dims;
-    Dims axes = opset_ >= 13 && has(1) ? whole(1) : list("axes"), to;
-    const std::size_t rank = from.size() + (removes ? 0 : axes.size());
-    for (std::int64_t& a : axes) a += a < 0 ? static_cast<std::int64_t>(rank) : 0;
-    std::size_t next = 0;
-    for (std::size_t i = 0; i < rank; ++i) {
-      const bool named = std::find(axes.begin(), axes.end(), static_cast<std::int64_t>(i)) != axes.end();
-      if (removes && (named || (axes.empty() && from[i] == 1))) need(from[i] == 1, "removes an axis that is not 1 long");
-      else if (!removes && named) to.push_back(1);
-      else need(next < from.size(), "an axis is named twice"), to.push_back(removes ? from[i] : from[next++]);
+  void squeeze() {
+    const bool removes = named("Squeeze");
+    Dims to = input(0).dims, axes = opset_ >= 13 && has(1) ? whole(1) : list("axes");
+    const auto rank = static_cast<std::int64_t>(to.size() + (removes ? 0 : axes.size()));
+    for (std::int64_t& a : axes) a += a < 0 ? rank : 0;
+    std::sort(axes.begin(), axes.end());
+    if (removes && axes.empty()) std::erase(to, 1);
+    if (removes) std::reverse(axes.begin(), axes.end());
+    for (const std::int64_t a : axes) {
+      need(a >= 0 && a < static_cast<std::int64_t>(to.size()) + !removes && (!removes || to[a] == 1), "an axis is out of range, named twice, or not 1 long");
+      if (removes) to.erase(to.begin() + a);
+      else to.insert(to.begin() + a, 1);
     }
+    need(std::adjacent_find(axes.begin(), axes.end()) == axes.end(), "an axis is named twice");
     same_data(to);
   }
 
-  void transpose_node() {
+  // Data are only moved: z[o] = y[source(o)], 0 where that is -1.
+  void move(const Value& from, const Dims& to, const auto& source) {
+    op_.float_extra = -1;
+    op_.parts.push_back(moved(from.tensor, size_of(to), source));
+    emit(to);
+  }
+  void transpose() {
+    const Value v = computed();
+    Dims order(v.dims.size()), to, strides;
+    std::iota(order.rbegin(), order.rend(), 0);
+    const Dims all = broadcast(v.dims, v.dims), perm = list("perm", order);
+    need(perm.size() == order.size() && std::is_permutation(perm.begin(), perm.end(), order.begin()), "perm is not a permutation");
+    for (const std::int64_t i : perm) to.push_back(v.dims[i]), strides.push_back(all[i]);
+    move(v, to, [&](std::int64_t o) { return dot_position(o, to, strides); });
+  }
+  void pad() {
     const Value v = computed();
     const std::size_t rank = v.dims.size();
-    Dims order(rank), to, strides;
-    std::iota(order.rbegin(), order.rend(), 0);
-    order = list("perm", order);
-    const Dims all = broadcast(v.dims, v.dims);
-    std::vector<bool> used(rank, false);
-    for (const std::int64_t i : order) {
-      need(order.size() == rank && i >= 0 && std::size_t(i) < rank && !used[i], "perm is not a permutation");
-      used[i] = true;
-      to.push_back(v.dims[i]), strides.push_back(all[i]);
-    }
-    Op op = op_of(Form::affine);
-    op.float_extra = -1;
-    op.parts.push_back(moved(v.tensor, size_of(to), [&](std::int64_t o) { return dot_position(o, to, strides); }));
-    emit(std::move(op), to);
-  }
-
-  void pad() {
-    const Value& v = computed();
-    const std::size_t rank = v.dims.size();
-    const Dims pads = opset_ >= 11 ? whole(1) : list("pads");
+    const Dims pads = opset_ >= 11 ? whole(1) : list("pads"), ones(rank, 1);
     const double filling = opset_ < 11 ? real("value", 0) : has(2) ? constant(2).at(0) : 0;
     need((text("mode").empty() || text("mode") == "constant") && !has(3) && pads.size() == 2 * rank, "only constant padding of all axes is supported");
-    Dims to(rank);
+    Windows win{v.dims, ones, ones, ones, pads, {}};
     for (std::size_t i = 0; i < rank; ++i) {
       need(std::min(pads[i], pads[rank + i]) >= 0 && std::max(pads[i], pads[rank + i]) <= max_elements_, "negative or huge pads are not supported");
-      to[i] = v.dims[i] + pads[i] + pads[rank + i];
+      win.out.push_back(v.dims[i] + pads[i] + pads[rank + i]);
     }
-    Op op = op_of(Form::affine);
-    op.float_extra = -1;
-    op.parts.push_back(moved(v.tensor, size_of(to), [&](std::int64_t o) {
-      std::int64_t flat = 0, step = 1;
-      bool inside = true;
-      for (std::size_t i = rank; i-- > 0; o /= to[i], step *= v.dims[i]) {
-        const std::int64_t at = o % to[i] - pads[i];
-        inside = inside && at >= 0 && at < v.dims[i];
-        flat += at * step;
-      }
-      op.bias.push_back(inside ? 0 : filling);
-      return inside ? flat : -1;
-    }));
-    emit(std::move(op), to);
+    for (std::int64_t o = 0; o < size_of(win.out); ++o) op_.bias.push_back(win.tap(o, 0) < 0 ? filling : 0);
+    move(v, win.out, [&](std::int64_t o) { return win.tap(o, 0); });
   }
 
-  // outputs = for each of `others` vectors of length m: n sums of weight(o, i) y[at(other, i)]
-  Part products(int from, std::int64_t others, std::int64_t n, std::int64_t m, const auto& at, const auto& weight, bool other_first) {
-    spend(others, n, m);
-    Part p{from, {}, {}, 0};
-    for (std::int64_t row = 0; row < others * n; ++row, p.by_output.end_row()) {
-      const std::int64_t other = other_first ? row / n : row % others, o = other_first ? row % n : row / others;
-      for (std::int64_t i = 0; i < m; ++i) p.by_output.add(at(other, i), weight(o, i));
-    }
-    return p;
-  }
-
-  void matmul() {
-    const bool right = input(1).data != nullptr;  // x W; otherwise W x
+  // x W for a constant matrix W of m rows and n columns. Gemm: alpha x W + beta C, where x and W may stand transposed. MatMul: x W
+  // with x of any rank, or W x, where both stand transposed.
+  void product() {
+    const bool gemm = named("Gemm"), right = gemm || input(1).data != nullptr;
+    const bool tx = !right || whole("transA", 0) != 0, tw = !right || whole("transB", 0) != 0;
+    const double alpha = real("alpha", 1), beta = real("beta", 1);
     const Value& x = computed(right ? 0 : 1);
     const Numbers& w = constant(right ? 1 : 0);
     const Dims& wd = input(right ? 1 : 0).dims;
-    need(wd.size() == 2 && !x.dims.empty() && (right || x.dims.size() <= 2), "the checker multiplies a value by a constant matrix");
-    const std::int64_t m = wd[right ? 0 : 1], n = wd[right ? 1 : 0], others = size_of(x.dims) / m;
+    need(wd.size() == 2 && !x.dims.empty() && (gemm ? x.dims.size() == 2 : right || x.dims.size() <= 2), "the checker multiplies a value by a constant matrix");
+    const std::int64_t m = wd[tw ? 1 : 0], n = wd[tw ? 0 : 1], others = size_of(x.dims) / m;
     Dims to = x.dims;
-    std::int64_t& side = right ? to.back() : to.front();
+    std::int64_t& side = tx ? to.front() : to.back();
     need(side == m, "the dimensions of the product do not fit");
     side = n;
-    Op op = op_of(Form::affine);
-    op.parts.push_back(products(x.tensor, others, n, m, [&](std::int64_t other, std::int64_t i) { return right ? other * m + i : i * others + other; },
-                                [&](std::int64_t o, std::int64_t i) { return right ? w[i * n + o] : w[o * m + i]; }, right));
-    emit(std::move(op), to);
-  }
-
-  void gemm() {
-    const Value& x = computed();
-    const Numbers& w = constant(1);
-    const Dims& wd = input(1).dims;
-    const bool ta = whole("transA", 0) != 0, tb = whole("transB", 0) != 0;
-    need(x.dims.size() == 2 && wd.size() == 2, "the checker multiplies a value by a constant matrix");
-    const std::int64_t rows = x.dims[ta ? 1 : 0], m = x.dims[ta ? 0 : 1], n = wd[tb ? 0 : 1];
-    need(wd[tb ? 1 : 0] == m, "the dimensions of the product do not fit");
-    const double alpha = real("alpha", 1), beta = real("beta", 1);
-    Op op = op_of(Form::affine);
-    op.parts.push_back(products(x.tensor, rows, n, m, [&](std::int64_t r, std::int64_t i) { return ta ? i * rows + r : r * m + i; },
-                                [&](std::int64_t o, std::int64_t i) { return product(alpha, w[tb ? o * m + i : i * n + o], op.relative); }, true));
-    const Dims to = {rows, n}, strides = has(2) ? broadcast(input(2).dims, to) : Dims{};
-    for (std::int64_t o = 0; has(2) && o < rows * n; ++o) {
+    if (gemm) to = {others, n};
+    op_.parts.push_back(rows(x.tensor, others * n, m, [&](std::int64_t row, Sparse& terms) {
+      const std::int64_t other = right ? row / n : row % others, o = right ? row % n : row / others;
+      for (std::int64_t i = 0; i < m; ++i) terms.add(tx ? i * others + other : other * m + i, rounded_product(alpha, w[tw ? o * m + i : i * n + o], op_.relative));
+    }));
+    const Dims strides = gemm && has(2) ? broadcast(input(2).dims, to) : Dims{};
+    for (std::int64_t o = 0; gemm && has(2) && o < others * n; ++o) {
       double inexact = 0;
-      op.bias.push_back(product(beta, constant(2)[dot_position(o, to, strides)], inexact));
-      op.bias_error.push_back(inexact * std::fabs(op.bias.back()) + (inexact > 0 ? smallest_normal<double> : 0));
+      op_.bias.push_back(rounded_product(beta, constant(2)[dot_position(o, to, strides)], inexact));
+      op_.bias_error.push_back(inexact * std::fabs(op_.bias.back()) + (inexact > 0 ? smallest_normal<double> : 0));
     }
-    if (alpha != 1 || beta != 1) op.float_extra = 4;
-    emit(std::move(op), to);
+    if (alpha != 1 || beta != 1) op_.float_extra = 4;
+    emit(to);
   }
 
   Dims common_shape() const {
@@ -242,36 +207,30 @@ class Reader : public GraphValues {
       for (std::size_t back = 1; back <= d->size(); ++back) to[to.size() - back] = std::max(to[to.size() - back], (*d)[d->size() - back]);
     return to;
   }
-
-  void sum(double sign) {
+  void sum() {
     const Dims to = common_shape();
     need(!input(0).data || !input(1).data, "arithmetic on constants is not folded");
-    Op op = op_of(Form::affine);
     for (int side = 0; side < 2; ++side) {
       const Dims strides = broadcast(input(side).dims, to);
       const auto at = [&](std::int64_t o) { return dot_position(o, to, strides); };
-      const double factor = side == 0 ? 1 : sign;
-      if (input(side).tensor >= 0) op.parts.push_back(moved(input(side).tensor, size_of(to), at, factor));
-      else for (std::int64_t o = 0; o < size_of(to); ++o) op.bias.push_back(factor * constant(side)[at(o)]);
+      const double factor = side == 1 && named("Sub") ? -1 : 1;
+      if (input(side).tensor >= 0) op_.parts.push_back(moved(input(side).tensor, size_of(to), at, factor));
+      else for (std::int64_t o = 0; o < size_of(to); ++o) op_.bias.push_back(factor * constant(side)[at(o)]);
     }
-    emit(std::move(op), to);
+    emit(to);
   }
-
-  void scale(bool divides) {
+  void scale() {
     const Dims to = common_shape();
+    const bool divides = named("Div");
     const int side = input(1).data ? 1 : 0;  // of the constant
     need(input(side).data && (side == 1 || !divides), "one factor, or the divisor, must be a constant");
     const Value& x = computed(1 - side);
     const Dims of_x = broadcast(x.dims, to), of_c = broadcast(input(side).dims, to);
-    Op op = op_of(Form::affine);
-    Part p{x.tensor, {}, {}, 0};
-    spend(size_of(to));
-    for (std::int64_t o = 0; o < size_of(to); ++o, p.by_output.end_row()) {
+    op_.parts.push_back(rows(x.tensor, size_of(to), 1, [&](std::int64_t o, Sparse& row) {
       const double c = constant(side)[dot_position(o, to, of_c)];
-      p.by_output.add(dot_position(o, to, of_x), divides ? reciprocal(c, op.relative) : c);
-    }
-    op.parts.push_back(std::move(p));
-    emit(std::move(op), to);
+      row.add(dot_position(o, to, of_x), divides ? reciprocal(c, op_.relative) : c);
+    }));
+    emit(to);
   }
 
   Windows windows(const Dims& dims, const Dims& kernel) const {
@@ -293,10 +252,10 @@ class Reader : public GraphValues {
     w.area = size_of(w.in), w.taps = size_of(w.kernel), w.positions = size_of(w.out);
     return w;
   }
-  static Dims pooled(std::int64_t channels, const Windows& w) {
+  void emit(std::int64_t channels, const Windows& w) {
     Dims to = {1, channels};
     to.insert(to.end(), w.out.begin(), w.out.end());
-    return to;
+    emit(to);
   }
 
   void conv() {
@@ -309,57 +268,33 @@ class Reader : public GraphValues {
     const Windows win = windows(x.dims, kernel);
     const std::int64_t groups = whole("group", 1), outputs = wd[0], channels = wd[1];
     need(groups >= 1 && groups <= outputs && outputs % groups == 0 && channels * groups == x.dims[1], "the channels do not fit the groups");
-    spend(outputs, win.positions, channels, win.taps);
     need(!has(2) || static_cast<std::int64_t>(constant(2).size()) == outputs, "the bias has the wrong length");
-    Op op = op_of(Form::affine);
-    Part p{x.tensor, {}, {}, 0};
-    for (std::int64_t row = 0; row < outputs * win.positions; ++row, p.by_output.end_row()) {
-      const std::int64_t f = row / win.positions, first = f / (outputs / groups) * channels;
+    op_.parts.push_back(rows(x.tensor, outputs * win.positions, channels * win.taps, [&](std::int64_t o, Sparse& row) {
+      const std::int64_t f = o / win.positions, first = f / (outputs / groups) * channels;
       for (std::int64_t c = 0; c < channels; ++c)
         for (std::int64_t k = 0; k < win.taps; ++k)
-          if (const std::int64_t at = win.tap(row % win.positions, k); at >= 0) p.by_output.add((first + c) * win.area + at, weights[(f * channels + c) * win.taps + k]);
-      if (has(2)) op.bias.push_back(constant(2)[f]);
-    }
-    op.parts.push_back(std::move(p));
-    emit(std::move(op), pooled(outputs, win));
+          if (const std::int64_t at = win.tap(o % win.positions, k); at >= 0) row.add((first + c) * win.area + at, weights[(f * channels + c) * win.taps + k]);
+    }));
+    for (std::int64_t o = 0; has(2) && o < outputs * win.positions; ++o) op_.bias.push_back(constant(2)[o / win.positions]);
+    emit(outputs, win);
   }
 
-  void average_pool(bool global) {
+  void pool() {
     const Value& x = computed();
+    const bool global = named("GlobalAveragePool"), largest = named("MaxPool"), with_pads = !global && whole("count_include_pad", 0) != 0;
     need(x.dims.size() >= 3, "the input must have batch 1, channels and spatial dimensions");
     const Windows win = windows(x.dims, global ? Dims(x.dims.begin() + 2, x.dims.end()) : list("kernel_shape"));
-    const bool with_pads = !global && whole("count_include_pad", 0) != 0;
-    spend(x.dims[1], win.positions, win.taps);
-    Op op = op_of(Form::affine);
-    op.float_extra = 3;  // the sum, then a division or a product with a rounded reciprocal
-    Part p{x.tensor, {}, {}, 0};
-    for (std::int64_t row = 0; row < x.dims[1] * win.positions; ++row, p.by_output.end_row()) {
-      std::int64_t inside = 0;
-      for (std::int64_t k = 0; k < win.taps; ++k) inside += win.tap(row % win.positions, k) >= 0;
-      const double weight = reciprocal(static_cast<double>(with_pads ? win.taps : inside), op.relative);
+    if (largest) op_ = op_of(Form::max_pool, x.tensor, static_cast<std::size_t>(2 * win.taps));
+    op_.float_extra = 3;  // the sum, then a division or a product with a rounded reciprocal
+    op_.parts.push_back(rows(x.tensor, x.dims[1] * win.positions, win.taps, [&](std::int64_t o, Sparse& row) {
+      Dims inside;
       for (std::int64_t k = 0; k < win.taps; ++k)
-        if (const std::int64_t at = win.tap(row % win.positions, k); at >= 0) p.by_output.add(row / win.positions * win.area + at, weight);
-    }
-    op.parts.push_back(std::move(p));
-    emit(std::move(op), pooled(x.dims[1], win));
-  }
-
-  void max_pool() {
-    const Value& x = computed();
-    const Windows win = windows(x.dims, list("kernel_shape"));
-    spend(x.dims[1], win.positions, win.taps);
-    Op op = op_of(Form::max_pool, x.tensor, static_cast<std::size_t>(2 * win.taps));
-    op.window = static_cast<std::size_t>(win.taps);
-    for (std::int64_t row = 0; row < x.dims[1] * win.positions; ++row) {
-      bool any = false;
-      for (std::int64_t k = 0; k < win.taps; ++k) {
-        const std::int64_t at = win.tap(row % win.positions, k);
-        any = any || at >= 0;
-        op.taps.push_back(at < 0 ? -1 : row / win.positions * win.area + at);
-      }
-      need(any, "a window lies in the padding only");
-    }
-    emit(std::move(op), pooled(x.dims[1], win));
+        if (const std::int64_t at = win.tap(o % win.positions, k); at >= 0) inside.push_back(o / win.positions * win.area + at);
+      need(!inside.empty(), "a window lies in the padding only");
+      const auto number = static_cast<double>(with_pads ? win.taps : static_cast<std::int64_t>(inside.size()));
+      for (const std::int64_t at : inside) row.add(at, largest ? 1 : reciprocal(number, op_.relative));
+    }));
+    emit(x.dims[1], win);
   }
 
   // z = (y - mean) scale / sqrt(var + eps) + shift: the coefficient is enclosed, not exact: six roundings.
@@ -369,55 +304,56 @@ class Reader : public GraphValues {
     const std::size_t channels = static_cast<std::size_t>(x.dims[1]);
     for (int i = 1; i <= 4; ++i) need(constant(i).size() == channels, "a parameter has the wrong length");
     const double eps = real("epsilon", 1e-5F);
-    const std::int64_t n = size_of(x.dims), inner = size_of(Dims(x.dims.begin() + 2, x.dims.end()));
-    Op op = op_of(Form::affine);
-    op.relative = 0x1p-50;
-    op.has_float_rule = false;
-    spend(n);
-    Part p{x.tensor, {}, {}, 0};
-    for (std::int64_t o = 0; o < n; ++o, p.by_output.end_row()) {
+    const std::int64_t inner = size_of(Dims(x.dims.begin() + 2, x.dims.end()));
+    op_.relative = 0x1p-50;
+    op_.has_float_rule = false;
+    op_.parts.push_back(rows(x.tensor, size_of(x.dims), 1, [&](std::int64_t o, Sparse& row) {
       const std::size_t c = static_cast<std::size_t>(o / inner) % channels;
       const double scale = constant(1)[c], shift = constant(2)[c], mean = constant(3)[c], variance = constant(4)[c];
       const double w = scale / std::sqrt(variance + eps), offset = mean * w;
       need(variance >= 0 && eps >= 0 && variance + eps > 1e-100 && std::isfinite(offset) && (w == 0 || std::fabs(w) > 1e-200), "a variance is negative or a scale is out of range");
-      p.by_output.add(o, w);
-      op.bias.push_back(shift - offset);
-      op.bias_error.push_back(0x1p-49 * (std::fabs(shift) + std::fabs(offset)) + smallest_normal<double>);
-    }
-    op.parts.push_back(std::move(p));
-    emit(std::move(op), x.dims);
+      row.add(o, w);
+      op_.bias.push_back(shift - offset);
+      op_.bias_error.push_back(0x1p-49 * (std::fabs(shift) + std::fabs(offset)) + smallest_normal<double>);
+    }));
+    emit(x.dims);
   }
 
-  // a y + (1 - a) relu(y)
-  void leaky_relu() {
+  // LeakyRelu: a y + (1 - a) relu(y)
+  void relu() {
     const Value x = computed();
-    const double a = real("alpha", 0.01F);
+    const double a = named("Relu") ? 0 : real("alpha", 0.01F);
     need(a >= 0 && a <= 1, "alpha must lie between 0 and 1");
     const std::int64_t n = size_of(x.dims);
-    const int relu = add(op_of(Form::relu, x.tensor, 1), node_->output(0) + "#relu", n);
-    Op op = op_of(Form::affine);
-    op.parts = {moved(x.tensor, n, itself, a), moved(relu, n, itself, 1 - a)};
-    op.relative = 0x1p-52;
-    emit(std::move(op), x.dims);
+    op_ = op_of(Form::relu, x.tensor, 1);
+    if (named("Relu")) return emit(x.dims);
+    const int relu = add(std::move(op_), node_->output(0) + "#relu", n);
+    op_ = op_of(Form::affine);
+    op_.parts = {moved(x.tensor, n, itself, a), moved(relu, n, itself, 1 - a)};
+    op_.relative = 0x1p-52;
+    emit(x.dims);
   }
 
   // Tanh(y) = 2 sigmoid(2 y) - 1, exactly. Nothing is stated about a deployed exp.
-  void sigmoid(bool tanh) {
+  void sigmoid() {
     const Value x = computed();
+    const bool tanh = named("Tanh");
     const std::int64_t n = size_of(x.dims);
     const auto twice = [&](int from, double shift) {
-      Op op = op_of(Form::affine);
-      op.parts.push_back(moved(from, n, itself, 2));
-      op.bias.assign(static_cast<std::size_t>(n), shift);
-      op.has_float_rule = false;
-      return op;
+      op_ = op_of(Form::affine);
+      op_.parts.push_back(moved(from, n, itself, 2));
+      op_.bias.assign(static_cast<std::size_t>(n), shift);
+      op_.has_float_rule = false;
+      return op_;
     };
-    Op op = op_of(Form::sigmoid, tanh ? add(twice(x.tensor, 0), node_->output(0) + "#doubled", n) : x.tensor, 2);
-    op.slope_unit = 0.25;
-    op.has_float_rule = false;
-    if (!tanh) return emit(std::move(op), x.dims);
-    emit(twice(add(std::move(op), node_->output(0) + "#sigmoid", n), -1), x.dims);
+    op_ = op_of(Form::sigmoid, tanh ? add(twice(x.tensor, 0), node_->output(0) + "#doubled", n) : x.tensor, 2);
+    op_.slope_unit = 0.25;
+    op_.has_float_rule = false;
+    if (tanh) twice(add(std::move(op_), node_->output(0) + "#sigmoid", n), -1);
+    emit(x.dims);
   }
+
+  Op op_;  // that the node at hand becomes
 };
 
 }  // namespace

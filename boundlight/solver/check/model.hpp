@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "boundlight/core/sparse.hpp"
+
 namespace boundlight::check {
 
 // What stops a check: where, and why. Thrown and caught inside of the checker.
@@ -16,19 +18,12 @@ struct Refusal : std::runtime_error {
   Refusal(std::string where, const std::string& why) : std::runtime_error(why), place(std::move(where)) {}
   std::string place;
 };
-
-// A sparse matrix by rows.
-struct Sparse {
-  std::vector<std::uint32_t> start{0}, index;
-  std::vector<double> value;
-  void add(std::int64_t i, double w) { index.push_back(static_cast<std::uint32_t>(i)), value.push_back(w); }
-  void end_row() { start.push_back(static_cast<std::uint32_t>(index.size())); }
-};
+inline void need(bool holds, const char* otherwise, const char* place = "") { if (!holds) throw Refusal(place, otherwise); }
 
 struct Part {
   int input = 0;                     // tensor
   Sparse by_output;                  // W: a row per output element
-  Sparse by_input;                   // its transpose
+  Sparse by_input;                   // its transpose (made by Model's reader)
   std::uint32_t longest_column = 0;  // most terms of a row of by_input
 };
 
@@ -36,8 +31,7 @@ enum class Form {
   affine,    // z = sum_parts W y + w, up to |error| <= relative |W||y| + bias_error (coefficients that are no doubles)
   relu,      // z = max(y, 0)
   sigmoid,   // z = 1 / (1 + exp(-y))
-  max_pool,  // z = max over a window of y
-  opaque,    // no rule: z is what the certificate says, and the certificate is partial
+  max_pool,  // z = max over a window of y: the terms of the row of W
 };
 
 struct Op {
@@ -46,8 +40,8 @@ struct Op {
   int input = -1;      // relu, sigmoid, max_pool
   std::string place;   // "node conv1 (Conv)", for messages
 
-  std::vector<Part> parts;
-  std::vector<double> bias, bias_error;
+  std::vector<Part> parts = {};
+  std::vector<double> bias = {}, bias_error = {};
   double relative = 0;
   // float32-any-order: a deployed element is a sum of its terms with float_extra further roundings; negative: data is only
   // moved. has_float_rule false: the deployed evaluation is not covered.
@@ -55,8 +49,7 @@ struct Op {
   bool has_float_rule = true;
   std::size_t numbers = 0;         // stored slopes per neuron of the output; t means t * slope_unit
   double slope_unit = 1;
-  std::size_t window = 0;          // max_pool: kernel size
-  std::vector<std::int64_t> taps;  // max_pool: input element under tap k of output o at [o * window + k], or -1
+  bool has_rule = true;            // false: z is what the certificate says it is (believe), or anything
 };
 
 struct Tensor {

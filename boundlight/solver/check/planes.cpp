@@ -66,51 +66,42 @@ void relu_plane(double l, double u, const double* slopes, Plane& p) {
   p.upper_shift = std::max({0.0, mul_up(-l, p.upper[0]), mul_up(sub_up(1.0, p.upper[0]), u)});  // at 0, at l, at u
 }
 
-void window_plane(const Op& op, const std::int64_t* taps, const Box& box, const double* slopes, Plane& p) {
-  std::size_t best = op.window;
-  double lower = -kInfinity, upper = -kInfinity, others = -kInfinity;  // greatest ends: of all, of all, of all but the best
-  for (std::size_t k = 0; k < op.window; ++k) {
-    if (taps[k] < 0) continue;
-    if (best == op.window || box.lower[taps[k]] > lower) best = k;
-    lower = std::max(lower, box.lower[taps[k]]);
-    upper = std::max(upper, box.upper[taps[k]]);
+// Below: sum a_k y_k <= (sum a) max y, so the constant is the least of (1 - sum a) max y.
+// Above: max_k [(1 - s_k) u_k + s_k l_k] - sum s_j l_j, attained where y_k is the maximum.
+void window_plane(const std::uint32_t* inputs, std::size_t per, const Box& box, const double* slopes, Plane& p) {
+  std::size_t best = 0;
+  double upper = -kInfinity, others = -kInfinity, ceiling = -kInfinity;  // greatest upper ends: of all, of all but the best
+  for (std::size_t k = 0; k < p.lower.size(); ++k) {
+    const double u = box.upper[inputs[k]];
+    const bool better = box.lower[inputs[k]] > box.lower[inputs[best]];
+    if (k > 0) others = std::max(others, better ? box.upper[inputs[best]] : u);
+    if (better) best = k;
+    upper = std::max(upper, u);
   }
-  for (std::size_t k = 0; k < op.window; ++k)
-    if (taps[k] >= 0 && k != best) others = std::max(others, box.upper[taps[k]]);
-  if (!slopes) {
-    p.lower[best] = 1;
-    p.upper[best] = lower >= others;
-    p.upper_shift = lower >= others ? 0 : upper;
-    return;
-  }
-  // below: sum a_k y_k <= (sum a) max y, so the constant is the least of (1 - sum a) max y;
-  // above: max_k [(1 - s_k) u_k + s_k l_k] - sum s_j l_j, attained where y_k is the maximum.
+  const double lower = box.lower[inputs[best]];
   Interval total(0), floor(0);
-  double ceiling = -kInfinity;
-  for (std::size_t k = 0; k < op.window; ++k) {
-    if (taps[k] < 0) continue;
-    p.lower[k] = slopes[k];
-    p.upper[k] = slopes[op.window + k];
-    const Interval s(p.upper[k]), l(box.lower[taps[k]]), u(box.upper[taps[k]]);
+  for (std::size_t k = 0; k < p.lower.size(); ++k) {
+    p.lower[k] = slopes ? slopes[k] : k == best;
+    p.upper[k] = slopes ? slopes[per + k] : k == best && lower >= others;
+    const Interval s(p.upper[k]), l(box.lower[inputs[k]]), u(box.upper[inputs[k]]);
     total = total + Interval(p.lower[k]);
-    floor = floor + s * l;
-    ceiling = std::max(ceiling, ((Interval(1) - s) * u + s * l).hi);
+    if (p.upper[k] != 0) floor = floor + s * l;
+    ceiling = std::max(ceiling, p.upper[k] == 0 ? u.hi : ((Interval(1) - s) * u + s * l).hi);
   }
-  p.lower_shift = ((Interval(1) - total) * Interval(lower, upper)).lo;
-  p.upper_shift = sub_up(ceiling, floor.lo);
+  if (slopes) p.lower_shift = ((Interval(1) - total) * Interval(lower, upper)).lo;
+  if (slopes || lower < others) p.upper_shift = sub_up(ceiling, floor.lo);
 }
 
 }  // namespace
 
 void plane_of(const Op& op, std::size_t o, const Box& box, const double* slopes, int sign, Plane& p) {
-  const std::size_t inputs = op.form == Form::max_pool ? op.window : op.form == Form::opaque ? 0 : 1;
+  const Sparse* windows = op.form == Form::max_pool ? &op.parts[0].by_output : nullptr;
+  const std::size_t inputs = windows ? windows->start[o + 1] - windows->start[o] : 1;
   p.lower.assign(inputs, 0);
   p.upper.assign(inputs, 0);
   p.lower_shift = p.upper_shift = 0;
-  if (op.form == Form::opaque) p.lower_shift = box.lower[o], p.upper_shift = box.upper[o];
-  if (op.form == Form::opaque) return;
   if (slopes && std::isnan(slopes[0])) slopes = nullptr;
-  if (op.form == Form::max_pool) return window_plane(op, &op.taps[o * op.window], box, slopes, p);
+  if (windows) return window_plane(&windows->index[windows->start[o]], op.numbers / 2, box, slopes, p);
   const double l = sign > 0 ? std::max(0.0, box.lower[o]) : box.lower[o], u = sign < 0 ? std::min(0.0, box.upper[o]) : box.upper[o];
   if (!(l <= u)) return;  // the split leaves no point: any plane holds
   if (op.form == Form::relu) relu_plane(l, u, slopes, p);
@@ -119,21 +110,15 @@ void plane_of(const Op& op, std::size_t o, const Box& box, const double* slopes,
 
 void Propagation::forward(const Op& op, Boxes& b) const {
   Box& box = b.of[op.output];
-  if (op.form == Form::opaque) {
-    if (!believed_[op.output].lower.empty()) box = believed_[op.output];
-    return;
-  }
   const Box& in = b.of[op.input];
   for (std::size_t o = 0; o < box.lower.size(); ++o) {
     if (op.form == Form::relu) box.lower[o] = std::max(0.0, in.lower[o]), box.upper[o] = std::max(0.0, in.upper[o]);
     if (op.form == Form::sigmoid) box.lower[o] = sigmoid(in.lower[o]).lo, box.upper[o] = sigmoid(in.upper[o]).hi;
     if (op.form != Form::max_pool) continue;
+    const Sparse& windows = op.parts[0].by_output;
     box.upper[o] = -kInfinity;  // as the lower end is
-    for (std::size_t k = 0; k < op.window; ++k) {
-      const std::int64_t at = op.taps[o * op.window + k];
-      if (at < 0) continue;
-      box.lower[o] = std::max(box.lower[o], in.lower[at]), box.upper[o] = std::max(box.upper[o], in.upper[at]);
-    }
+    for (std::uint32_t k = windows.start[o]; k < windows.start[o + 1]; ++k)
+      box.lower[o] = std::max(box.lower[o], in.lower[windows.index[k]]), box.upper[o] = std::max(box.upper[o], in.upper[windows.index[k]]);
   }
 }
 

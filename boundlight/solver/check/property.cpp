@@ -3,6 +3,8 @@
 #include <map>
 #include <set>
 
+#include "boundlight/core/bytes.hpp"
+#include "boundlight/core/lists.hpp"
 #include "boundlight/solver/check/model.hpp"
 
 namespace boundlight::check {
@@ -12,104 +14,43 @@ constexpr std::size_t kMaxLiterals = 20'000'000;
 constexpr int kMaxDepth = 220;
 constexpr std::int64_t kOutputs = std::int64_t{1} << 40, kOne = -1;  // keys of a linear form: inputs, outputs, constant
 
-struct Item {  // a word, or a list where the word is empty
-  std::string_view word;
-  std::vector<Item> list;
-  std::size_t at = 0;
-};
+using Item = WordList;
 using Linear = std::map<std::int64_t, Rational>;
 struct Atom { Linear left; bool strict; };  // left <= 0, < 0 where strict
 using Clause = std::vector<std::uint32_t>;
 
-[[noreturn]] void refuse(std::size_t at, const char* why) { throw Refusal("property, byte " + std::to_string(at), why); }
+[[noreturn]] void refuse(std::size_t at, const char* why) { throw BadBytes{at, why}; }
 
 class Parser {
  public:
-  explicit Parser(std::string_view text) : text_(text) {}
   std::vector<Atom> atoms;
   std::set<std::int64_t> names;
 
-  std::vector<Clause> file() {
+  std::vector<Clause> file(std::string_view text) {
     std::vector<Clause> all(1);
-    for (skip(); at_ < text_.size(); skip()) {
-      const Item command = item(0);
-      const std::string_view what = command.list.empty() ? "" : command.list[0].word;
-      if (what == "assert" && command.list.size() == 2) conjoin(all, normal_form(command.list[1], false), command.at);
-      else if (what == "declare-const" && command.list.size() == 3) declare(command.list[1], command.list[2]);
-      else if (what == "declare-fun" && command.list.size() == 4 && command.list[2].word.empty() && command.list[2].list.empty()) declare(command.list[1], command.list[3]);
-      else refuse(command.at, "an unknown command");
+    WordLists lists(text, kMaxDepth);
+    while (const std::optional<Item> command = lists.next()) {
+      const std::vector<Item>& part = command->list;
+      const std::string_view what = part.empty() ? "" : part[0].word;
+      if (what == "assert" && part.size() == 2) conjoin(all, normal_form(part[1], false), command->at);
+      else if (what == "declare-const" && part.size() == 3) declare(part[1], part[2]);
+      else if (what == "declare-fun" && part.size() == 4 && part[2].is_list() && part[2].list.empty()) declare(part[1], part[3]);
+      else refuse(command->at, "an unknown command");
     }
     return all;
   }
 
  private:
-  void skip() {
-    for (; at_ < text_.size(); ++at_) {
-      if (text_[at_] == ';') at_ = std::min(text_.find('\n', at_), text_.size() - 1);
-      else if (text_[at_] != ' ' && (text_[at_] < '\t' || text_[at_] > '\r')) return;
-    }
-  }
-  Item item(int depth) {
-    Item it{{}, {}, at_};
-    if (depth > kMaxDepth) refuse(at_, "nested too deeply");
-    if (text_[at_] != '(') {
-      const std::size_t end = std::min(text_.find_first_of(" \t\n\v\f\r();", at_), text_.size());
-      if (end == at_) refuse(at_, "a ')' without a '('");
-      it.word = text_.substr(at_, end - at_);
-      at_ = end;
-      return it;
-    }
-    for (++at_, skip();; skip()) {
-      if (at_ >= text_.size()) refuse(it.at, "a '(' is not closed");
-      if (text_[at_] == ')') break;
-      it.list.push_back(item(depth + 1));
-    }
-    ++at_;
-    return it;
-  }
-
-  static std::int64_t variable(const Item& it) {  // kOne: not a variable
-    std::int64_t i = 0;
-    if (it.word.size() > 3 && it.word[2] == '0') return kOne;
-    if (it.word.size() < 3 || it.word.size() > 12 || (it.word[0] != 'X' && it.word[0] != 'Y') || it.word[1] != '_') return kOne;
-    for (const char c : it.word.substr(2)) {
-      if (c < '0' || c > '9') return kOne;
-      i = 10 * i + (c - '0');
-    }
-    return it.word[0] == 'X' ? i : kOutputs + i;
+  static std::int64_t variable(std::string_view name) {  // kOne: not a variable
+    const bool fits = name.size() > 2 && name.size() <= 12 && (name[0] == 'X' || name[0] == 'Y') && name[1] == '_' && (name[2] != '0' || name.size() == 3);
+    if (!fits || name.find_first_not_of("0123456789", 2) != name.npos) return kOne;
+    return (name[0] == 'X' ? 0 : kOutputs) + std::stoll(std::string(name.substr(2)));
   }
   void declare(const Item& name, const Item& sort) {
-    const std::int64_t v = variable(name);
+    const std::int64_t v = variable(name.word);
     if (v == kOne || sort.word != "Real" || !names.insert(v).second) refuse(name.at, "a declaration must name a new X_i or Y_i of sort Real");
   }
 
-  static Rational number(const Item& it) {
-    using boost::multiprecision::cpp_int;
-    cpp_int digits = 0;
-    std::size_t k = it.word.find_first_not_of("+-") == 1 ? 1 : 0, count = 0;
-    std::int64_t shift = 0, exponent = 0;
-    bool point = false;
-    for (; k < it.word.size() && it.word[k] != 'e' && it.word[k] != 'E'; ++k) {
-      const char c = it.word[k];
-      if (c == '.' && !point) { point = true; continue; }
-      if (c < '0' || c > '9' || ++count > 2000) refuse(it.at, "not a number or name that is known here");
-      digits = digits * 10 + (c - '0');
-      shift -= point;
-    }
-    if (count == 0) refuse(it.at, "not a number or name that is known here");
-    if (k < it.word.size()) {
-      std::string_view rest = it.word.substr(k + 1);
-      const char sign = rest.empty() ? '+' : rest[0];
-      if (!rest.empty() && (sign == '-' || sign == '+')) rest.remove_prefix(1);
-      if (rest.empty() || rest.size() > 9 || rest.find_first_not_of("0123456789") != rest.npos) refuse(it.at, "not an exponent");
-      for (const char c : rest) exponent = 10 * exponent + (c - '0');
-      shift += sign == '-' ? -exponent : exponent;
-    }
-    if (shift > 2000 || shift < -2000) refuse(it.at, "an exponent is out of range");
-    const cpp_int power = pow(cpp_int(10), static_cast<unsigned>(std::abs(shift)));
-    const Rational q = shift < 0 ? Rational(digits, power) : Rational(digits * power);
-    return it.word[0] == '-' ? Rational(-q) : q;
-  }
   static bool is_constant(const Linear& e) { return e.empty() || (e.size() == 1 && e.begin()->first == kOne); }
   static void add(Linear& to, const Linear& e, const Rational& factor) {
     for (const auto& [v, c] : e) to[v] += factor * c;
@@ -121,9 +62,10 @@ class Parser {
   }
   Linear linear(const Item& it) const {
     if (it.list.empty()) {
-      const std::int64_t v = variable(it);
-      if (v != kOne && !names.count(v)) refuse(it.at, "a name is used before it is declared");
-      Linear e{{v, v == kOne ? number(it) : Rational(1)}};
+      const std::int64_t v = variable(it.word);
+      const std::optional<Rational> number = v == kOne ? parse_decimal(it.word) : Rational(1);
+      if (!number || (v != kOne && !names.count(v))) refuse(it.at, "not a number, nor a name that has been declared");
+      Linear e{{v, *number}};
       tidy(e, it.at);
       return e;
     }
@@ -196,35 +138,27 @@ class Parser {
     }
     return all;
   }
-
-  std::string_view text_;
-  std::size_t at_ = 0;
 };
 
-// Which sides have been given, beside the region itself.
-struct Sides {
-  Region region;
-  std::vector<char> lower, upper;  // 0: none, 1: closed, 2: strict
-
-  explicit Sides(std::size_t n) : lower(n, 0), upper(n, 0) { region.lower.resize(n); region.upper.resize(n); }
-  void narrow(const Atom& a) {
-    const auto& [v, c] = *a.left.rbegin();
-    const Rational end = a.left.size() == 2 ? Rational(-a.left.begin()->second / c) : Rational(0);
-    const std::size_t i = static_cast<std::size_t>(v);
-    char& state = c > 0 ? upper[i] : lower[i];
-    Rational& side = c > 0 ? region.upper[i] : region.lower[i];
-    if (state == 0 || (c > 0 ? end < side : end > side)) { side = end; state = a.strict ? 2 : 1; }
-    else if (end == side && a.strict) state = 2;
+// The box of the atoms that name one input only.
+Region region_of(const std::vector<Atom>& atoms, const Clause& sides, std::size_t inputs) {
+  Region r{std::vector<Rational>(inputs), std::vector<Rational>(inputs), {}, false};
+  std::vector<int> lower(inputs, 0), upper(inputs, 0);  // 0: none, 1: closed, 2: strict
+  for (const std::uint32_t i : sides) {
+    const auto& [v, c] = *atoms[i].left.rbegin();
+    const Rational end = atoms[i].left.size() == 2 ? Rational(-atoms[i].left.begin()->second / c) : Rational(0);
+    int& state = (c > 0 ? upper : lower)[v];
+    Rational& side = (c > 0 ? r.upper : r.lower)[v];
+    if (state == 0 || (c > 0 ? end < side : end > side)) side = end, state = 1 + atoms[i].strict;
+    else if (end == side && atoms[i].strict) state = 2;
   }
-  Region finish() {
-    for (std::size_t i = 0; i < lower.size(); ++i) {
-      if (!lower[i] || !upper[i]) throw Refusal("property", "X_" + std::to_string(i) + " is not bounded on both sides in some disjunct");
-      if (region.lower[i] == region.upper[i] && lower[i] + upper[i] > 2) region.empty = true;
-    }
-    round_outward(region);
-    return std::move(region);
+  for (std::size_t i = 0; i < inputs; ++i) {
+    if (!lower[i] || !upper[i]) throw Refusal("property", "X_" + std::to_string(i) + " is not bounded on both sides in some disjunct");
+    r.empty = r.empty || (r.lower[i] == r.upper[i] && lower[i] + upper[i] > 2);
   }
-};
+  round_outward(r);
+  return r;
+}
 
 }  // namespace
 
@@ -237,8 +171,13 @@ void round_outward(Region& r) {
 }
 
 Requirement read_requirement(std::string_view text) {
-  Parser parser(text);
-  const std::vector<Clause> clauses = parser.file();
+  Parser parser;
+  std::vector<Clause> clauses;
+  try {
+    clauses = parser.file(text);
+  } catch (const BadBytes& b) {
+    throw Refusal("property, byte " + std::to_string(b.at), b.why);
+  }
   Requirement r;
   for (const std::int64_t v : parser.names) {
     if (v != (v < kOutputs ? static_cast<std::int64_t>(r.inputs) : kOutputs + static_cast<std::int64_t>(r.outputs))) throw Refusal("property", "variables are not numbered from 0 without gaps");
@@ -251,8 +190,7 @@ Requirement read_requirement(std::string_view text) {
     Clause sides;
     for (const std::uint32_t i : clause) {
       const Atom& a = parser.atoms[i];
-      std::size_t terms = a.left.size() - a.left.count(kOne);
-      if (terms == 1 && a.left.rbegin()->first < kOutputs) { sides.push_back(i); continue; }
+      if (a.left.size() - a.left.count(kOne) == 1 && a.left.rbegin()->first < kOutputs) { sides.push_back(i); continue; }
       Constraint c;
       c.strict = a.strict;
       c.bounds = {a.left.count(kOne) ? Rational(-a.left.at(kOne)) : Rational(0)};
@@ -263,13 +201,12 @@ Requirement read_requirement(std::string_view text) {
     const auto [found, fresh] = regions.emplace(sides, r.regions.size());
     if (fresh) {
       if ((r.regions.size() + 1) * r.inputs > kMaxLiterals) throw Refusal("property", "the boxes are too large together");
-      Sides box(r.inputs);
-      for (const std::uint32_t i : sides) box.narrow(parser.atoms[i]);
-      r.regions.push_back(box.finish());
+      r.regions.push_back(region_of(parser.atoms, sides, r.inputs));
     }
     d.region = found->second;
     r.disjuncts.push_back(std::move(d));
   }
+  r.words = "the property file";
   return r;
 }
 

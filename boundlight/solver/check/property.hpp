@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -21,7 +22,7 @@ struct Region {  // the exact box, and the doubles around it
   bool empty = false;
 };
 
-// sum inputs + sum outputs <= bounds[member], or < where strict. Terms are (index, coefficient).
+// sum inputs + sum outputs <= bounds[member] (one bound: the same for all), or < where strict. Terms are (index, coefficient).
 struct Constraint {
   std::vector<std::pair<std::uint32_t, Rational>> inputs, outputs;
   std::vector<Rational> bounds;
@@ -33,10 +34,19 @@ struct Disjunct {
   std::vector<Constraint> constraints;
 };
 
+struct Range {
+  std::uint32_t dimension = 0;
+  double lower = 0, upper = 0;
+};
+
+// One statement as the checker understands it. A member narrows some sides of the region's box; without any there is one,
+// the box itself. One tree may prove all of them.
 struct Requirement {
   std::size_t inputs = 0, outputs = 0;
   std::vector<Region> regions;
   std::vector<Disjunct> disjuncts;
+  std::vector<std::vector<Range>> members = {{}};
+  std::string words;  // what is proved
 };
 
 // Throws Refusal with the byte at which the text stops making sense.

@@ -39,7 +39,4 @@ Result<Property> read_vnnlib(const std::filesystem::path& path, const VnnlibLimi
 // The same from memory; `source` is used in messages.
 Result<Property> parse_vnnlib(std::string_view text, const std::string& source, const VnnlibLimits& limits = {});
 
-// A number as VNN-LIB and JSON write it ("-1.25e-3"), exactly; nothing when it is not one or has too many digits.
-std::optional<Rational> parse_decimal(std::string_view text, int max_digits = 2'000);
-
 }  // namespace boundlight
