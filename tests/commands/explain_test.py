@@ -8,7 +8,7 @@ import time
 import zipfile
 
 import support
-from support import CHEAT, DONE, EXAMPLES, HONEST, INTERRUPTED, TIMEOUT
+from support import CHEAT, DONE, EXAMPLES, HONEST, INTERRUPTED, TIMEOUT, VIOLATED
 
 LEAKY = str(EXAMPLES / "images.npz") + ":leaky"
 IMAGE = LEAKY + "[0]"
@@ -52,6 +52,36 @@ class Explain(support.Case):
     def top(self, report, count=1):
         estimate = report["cells"]["estimate"]
         return sorted(range(len(estimate)), key=lambda u: -estimate[u])[:count]
+
+    def test_a_certificate_proves_the_map_that_is_shown(self):
+        for more in ([], ["--tier", "refined"], ["--tier", "shared", "--half", "plus"], ["--budget", "1"], ["--target", "0"]):
+            report = self.explain(CHEAT, IMAGE, *GRID, "--certificate", "map.blcert", "--out", "out", *more)
+            certificate = self.folder / "map.blcert"
+            self.assertEqual(report["certificate"], {"file": "map.blcert", "bytes": certificate.stat().st_size})
+            self.assertEqual(json.loads((self.folder / "out/report.json").read_text())["certificate"], report["certificate"])
+            self.assertIn("boundlight check map.blcert", (self.folder / "out/report.html").read_text())
+            checked = self.run_json("check", certificate, CHEAT, code=DONE)
+            self.assertTrue(checked["complete"])
+            words, pairs = checked["proved"][0], report["pairs"]
+            self.assertIn(f"{pairs['ordered']} pairs ordered, {pairs['equal']} equal", words)
+            self.assertIn(f"class {report['class']} against", words)
+        # It proves nothing about another model, and nothing once a byte of a number has changed.
+        self.assertIn("another model", self.run_command("check", certificate, HONEST, code=VIOLATED).stdout)
+        data = bytearray(certificate.read_bytes())
+        data[len(data) // 2] ^= 64
+        self.run_command("check", self.file("changed.blcert", bytes(data)), CHEAT, code=VIOLATED)
+
+    def test_certificates_of_several_images_and_where_there_is_none(self):
+        self.run_command("explain", CHEAT, "--input", LEAKY + "[0:2]", *GRID, "--certificate", "map.blcert", "--out", "out", code=DONE)
+        found = sorted((self.folder / "out").glob("*/map.blcert"))
+        self.assertEqual(len(found), 2)
+        for certificate in found:
+            self.run_command("check", certificate, CHEAT, code=DONE)
+        self.refused("give --out", "explain", CHEAT, "--input", LEAKY + "[0:2]", *GRID, "--certificate", "map.blcert")
+        self.refused("no folder", "explain", CHEAT, "--input", IMAGE, *GRID, "--certificate", "nowhere/map.blcert")
+        self.refused("margin", "explain", CHEAT, "--input", IMAGE, *GRID, "--certificate", "map.blcert", "--overlap", "separate")
+        report = self.explain(CHEAT, IMAGE, *GRID)
+        self.assertNotIn("certificate", report)
 
     def test_the_mark_is_found_where_the_network_cheats(self):
         for image in (0, 1, 2):

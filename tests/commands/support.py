@@ -114,8 +114,8 @@ def numbers(format, values):
 
 def leaf_certificate(model_sha256, spec_sha256, lambdas, semantics=0, engine="by hand"):
     """One file statement whose disjunct d is closed by a single leaf with the multipliers lambdas[d], on interval boxes."""
-    proofs = b"".join(uint(0) + uint(d) + uint(0) + uint(0) + uint(0) + numbers("<d", l) + numbers("<f", []) for d, l in enumerate(lambdas))
-    return (b"BLCERT\x01\x0a" + text(engine) + text(model_sha256) + text(spec_sha256) + uint(semantics) + uint(0) + uint(0) + uint(0) +
+    proofs = b"".join(uint(0) + uint(d) + uint(0) + uint(0) + uint(0) + uint(0) + numbers("<d", l) + numbers("<f", []) for d, l in enumerate(lambdas))
+    return (b"BLCERT\x02\x0a" + text(engine) + text(model_sha256) + text(spec_sha256) + uint(semantics) + uint(0) + uint(0) +
             uint(1) + uint(0) + text("") + uint(len(lambdas)) + proofs + uint(0))
 
 
