@@ -9,6 +9,7 @@
 #include "boundlight/core/files.hpp"
 #include "boundlight/core/rounding.hpp"
 #include "boundlight/explain/eva_parts.hpp"
+#include "boundlight/solver/bab/root_boxes.hpp"
 #include "boundlight/solver/check/bounds.hpp"
 
 namespace boundlight {
@@ -28,6 +29,8 @@ class Certifier {
   // Throws check::Refusal.
   void state(const CertifiedImage& image);
   void attain();
+  // Searched slopes for the boxes of all neurons, where B was cut into parts.
+  Result<void> refine(Engine& engine);
   void bound();
   // The checker's word on everything but the trees.
   Result<void> refused();
@@ -117,6 +120,32 @@ void Certifier::attain() {
   const auto best = std::max_element(m.attained.begin(), m.attained.end()) - m.attained.begin();
   m.attained[0] = m.attained[static_cast<std::size_t>(best)];  // points of B_u are points of B
   m.points[0] = m.points[static_cast<std::size_t>(best)];
+}
+
+Result<void> Certifier::refine(Engine& engine) {
+  std::vector<bab::Activation> activations;
+  std::size_t first = 0;
+  for (const EvaEvidence::Layer& layer : map_.evidence->layers) {
+    const auto name = [&](ValueId v) { return certificate.name_id(network_.values[static_cast<std::size_t>(v)].name); };
+    activations.push_back({layer.before, layer.after, static_cast<std::int64_t>(layer.size), first, name(layer.before), name(layer.after)});
+    first += layer.size;
+  }
+  if (activations.empty() || o_.tier == EvaTier::refined || o_.tier == EvaTier::full) return {};
+  bab::Group group;
+  group.lower = q_.lower;
+  group.upper = q_.upper;
+  Regions region;
+  region.batch = 1;
+  region.lower = q_.lower;
+  region.upper = q_.upper;
+  BoundOptions options = o_.bounds;
+  options.method = Method::alpha;
+  options.progress = nullptr;
+  BL_TRY(boxes, engine.boxes(region, options, nullptr));
+  check::Bounds& section = certificate.bounds[kBackward - 1];
+  BL_CHECK(bab::refine_root(engine, group, activations, options, boxes, &section));
+  std::erase_if(section.steps, [](const check::BackwardStep& s) { return s.listed.empty(); });  // the mode's own rows instead
+  return {};
 }
 
 check::Box Certifier::member_box(std::size_t m) const {
@@ -320,7 +349,8 @@ Result<void> Certifier::refused() {
 
 }  // namespace
 
-Result<check::Certificate> certify(const Network& network, const EvaQuestion& question, const CertifiedImage& image, const EvaOptions& options, EvaMap& map) {
+Result<check::Certificate> certify(Engine& engine, const EvaQuestion& question, const CertifiedImage& image, const EvaOptions& options, EvaMap& map) {
+  const Network& network = engine.network();
   demand(map.evidence != nullptr, "certify: the map was made without evidence");
   if (!map.certified) return impossible(network.source, "the map rests on samples");
   if (options.overlap != Overlap::margin || options.bounds.semantics != Semantics::real) return impossible(network.source, "certificates are for margins (--overlap margin), in real arithmetic");
@@ -329,6 +359,7 @@ Result<check::Certificate> certify(const Network& network, const EvaQuestion& qu
     BL_CHECK(certifier.read());
     certifier.state(image);
     certifier.attain();
+    BL_CHECK(certifier.refine(engine));
     certifier.bound();
   } catch (const check::Refusal& r) {
     return impossible(network.source, "the checker says: " + (r.place.empty() ? "" : r.place + ": ") + r.what());
@@ -343,6 +374,7 @@ Result<check::Certificate> certify(const Network& network, const EvaQuestion& qu
   shown.worst_point = m.points[0];
   shown.verified.assign(m.verified.begin() + 1, m.verified.end());
   shown.attained.assign(m.attained.begin() + 1, m.attained.end());
+  shown.difference.clear();  // no part of the certificate
   summarise(shown, options.estimate, options.tau);
   m.lower = shown.lower;
   m.upper = shown.upper;

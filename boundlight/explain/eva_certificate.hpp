@@ -20,6 +20,6 @@ struct CertifiedImage {
 // Replaces the map's overlaps by those that the checker's own arithmetic confirms, and everything that follows from them: what the
 // report shows is what the certificate proves. The map needs its evidence. Errors: unsupported, with what makes a certificate
 // impossible (an operator without a rule, a bound that is not finite, samples instead of bounds); the map is unchanged then.
-Result<check::Certificate> certify(const Network& network, const EvaQuestion& question, const CertifiedImage& image, const EvaOptions& options, EvaMap& map);
+Result<check::Certificate> certify(Engine& engine, const EvaQuestion& question, const CertifiedImage& image, const EvaOptions& options, EvaMap& map);
 
 }  // namespace boundlight

@@ -69,7 +69,7 @@ Made make(const Map& m, EvaTier tier, std::int64_t parts) {
   auto map = eva(*engine, m.question, o);
   if (!map.ok()) FAIL(map.error().text());
   Made made{map->verified_base, std::move(*map), {}};
-  auto c = certify(*m.network, m.question, m.image, o, made.map);
+  auto c = certify(*engine, m.question, m.image, o, made.map);
   if (!c.ok()) FAIL(c.error().text());
   made.certificate = std::move(*c);
   return made;

@@ -155,11 +155,11 @@ struct Explained {
 };
 
 // The map's certificate, and the map as it shows it; or why there is none.
-Result<void> add_certificate(const Options& o, const Network& network, const PreparedInput& sample, const EvaQuestion& question, const EvaOptions& options, double eps, Explained& e, const std::string& title,
+Result<void> add_certificate(const Options& o, Engine& engine, const PreparedInput& sample, const EvaQuestion& question, const EvaOptions& options, double eps, Explained& e, const std::string& title,
                              std::string& reason) {
   BL_TRY(ball, ball_of(sample, o.region, eps));
   const auto start = std::chrono::steady_clock::now();
-  const auto made = certify(network, question, {ball, o.half == "plus" ? 1 : o.half == "minus" ? -1 : 0, title}, options, e.map);
+  const auto made = certify(engine, question, {ball, o.half == "plus" ? 1 : o.half == "minus" ? -1 : 0, title}, options, e.map);
   e.map.seconds.emplace_back("certificate", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   if (made.ok()) e.certificate = check::serialize(*made);
   else if (made.error().kind != ErrorKind::unsupported) return made.error();
@@ -189,7 +189,7 @@ Result<Explained> explain_one(const Options& o, Engine& engine, const NamedImage
   BL_TRY(map, eva(engine, question, options));
   Explained e{std::move(map), std::move(cells), {}, ""};
   std::string reason;
-  if (!o.certificate.empty()) BL_CHECK(add_certificate(o, engine.network(), sample, question, options, eps, e, image.name, reason));
+  if (!o.certificate.empty()) BL_CHECK(add_certificate(o, engine, sample, question, options, eps, e, image.name, reason));
   e.input = report_input(o, options, e.map, engine.network(), image, labels, eps_text);
   e.input.certificate_reason = reason;
   return e;
