@@ -108,16 +108,20 @@ std::vector<Rational> overlaps(const Net& net, const Importance& m) {
   return all;
 }
 
+// x <= q, where x may be infinite.
+bool below(double x, const Rational& q) { return std::isinf(x) ? x < 0 : exact(x) <= q; }
+bool above(double x, const Rational& q) { return std::isinf(x) ? x > 0 : exact(x) >= q; }
+
 // Is everything true that the statement says?
 bool is_true(const Net& net, const Importance& m) {
   const std::vector<Rational> ao = overlaps(net, m);
   if (ao.empty() || m.attained.size() != ao.size() || m.lower.size() + 1 != ao.size() || m.upper.size() + 1 != ao.size()) return false;
   std::uint64_t different = 0, close = 0, pairs = 0;
   for (std::size_t k = 0; k < ao.size(); ++k) {
-    if (!(exact(m.attained[k]) <= ao[k] && ao[k] <= exact(m.verified[k]))) return false;
+    if (!below(m.attained[k], ao[k]) || !above(m.verified[k], ao[k])) return false;
     if (k == 0) continue;
     const Rational drop = ao[0] - ao[k];
-    if (!(exact(m.lower[k - 1]) <= drop && (std::isinf(m.upper[k - 1]) || drop <= exact(m.upper[k - 1])))) return false;
+    if (!below(m.lower[k - 1], drop) || !above(m.upper[k - 1], drop)) return false;
     for (std::size_t w = k + 1; w < ao.size(); ++w) {
       ++pairs;
       different += ao[k] != ao[w];
