@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Rules of the house that a machine can check; each runs as a test.
 
-usage: check_repository.py layers|text|lengths|checker|headers|closed|symbols [--root DIR] [options]
+usage: check_repository.py layers|text|lengths|checker|units|headers|closed|symbols [--root DIR] [options]
 
 layers    no include that tools/layers.txt does not grant; no operator named in an engine
 text      ASCII only, no tabs, no absolute paths of somebody's machine
 lengths   no source file over 500 lines but those listed with a reason in tools/long_files.txt
 checker   boundlight/solver/check has under 2,000 lines, blanks and comments apart (--count prints the number)
-headers   every header is guarded and compiles alone: it is the first include of a source of the same name, which the
-          build has compiled, or else is compiled here (--compiler CXX, --define NAME=VALUE)
+units     names in anonymous namespaces differ between the sources of a folder, which BOUNDLIGHT_UNITY compiles together
+headers   every header is guarded and compiles alone: it is the first include of a source of the same name, which
+          builds without BOUNDLIGHT_UNITY compile, or else is compiled here (--compiler CXX, --define NAME=VALUE)
 closed    every "boundlight/..." that a header includes is there (for an installed tree)
 symbols   the library neither prints nor ends the process (--library FILE)
 
@@ -190,6 +191,52 @@ def check_checker(root, show, limit=2000):
 
 # ---- headers and symbols
 
+TYPE = re.compile(r"(?:template ?<.*> ?)?(?:struct|class|enum class|enum|union) (\w+)")
+
+
+def hidden_names(text):
+    """(line number, name with its namespaces, line) of what anonymous namespaces define at the left margin, without members."""
+    inside, spaces = False, []
+    for number, line in enumerate(text.splitlines(), 1):
+        if named := re.match(r"namespace ([\w:]+) \{$", line):
+            spaces.append(named.group(1))
+        elif spaces and line == f"}}  // namespace {spaces[-1]}":
+            spaces.pop()
+        elif line == "namespace {":
+            inside = True
+        elif line == "}  // namespace":
+            inside = False
+        elif inside and re.match(r"[A-Za-z]", line) and not re.match(r"(BL_|TEST_CASE|TEMPLATE_|static_assert|namespace|extern|using namespace)", line):
+            found = TYPE.match(line) or re.match(r"using (\w+) =", line)
+            if not found and not line.startswith("template"):
+                head = re.split(r"[({=;]", line, maxsplit=1)[0].rstrip()
+                found = re.search(r"(?<!:)\b(\w+)(\[\w*\])*$", head)
+            if found:
+                more = re.findall(r", (\w+) = ", line) if line.startswith("const") and "(" not in line.split("=")[0] else []
+                for name in [found.group(1), *more]:
+                    yield number, "::".join([*spaces, name]), line
+
+
+def check_units(root):
+    """Overloads and equal aliases may share a name. Operators are told apart by the build, the command is not compiled together."""
+    def may_share(one, other):
+        if one.startswith("using "):
+            return one == other
+        takes = [re.sub(r" \w+(?=[,)=])", "", line.partition("(")[2].partition(")")[0] + ")") for line in (one, other) if "=" not in line.partition("(")[0]]
+        return len(takes) == 2 and all(takes) and takes[0] != takes[1]
+
+    seen = {}
+    for top in filter(pathlib.Path.is_dir, (root / "boundlight", root / "tests")):
+        for source in files(top, {".cpp"}):
+            if source.name.endswith(".op.cpp") or "apps" in source.parts or source.parent.name in ("tools", "emulated", "cuda", "cpu"):
+                continue
+            for number, name, line in hidden_names(source.read_text(encoding="utf-8")):
+                for other, at, text in seen.setdefault((source.parent, name), []):
+                    if other != source and not may_share(line, text):
+                        yield f"{source.relative_to(root)}:{number}: {name} is also in {other.name}:{at}; give one of them another name"
+                seen[source.parent, name].append((source, number, line))
+
+
 def check_headers(root, compiler, flags):
     library = root / "boundlight"
     headers = list(files(library, {".hpp"})) if library.is_dir() else []
@@ -253,7 +300,7 @@ def check_symbols(library):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rule", choices=["layers", "text", "lengths", "checker", "headers", "closed", "symbols"])
+    parser.add_argument("rule", choices=["layers", "text", "lengths", "checker", "units", "headers", "closed", "symbols"])
     parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parent.parent)
     parser.add_argument("--compiler", default="c++")
     parser.add_argument("--library")
@@ -268,6 +315,7 @@ def main():
         "text": lambda: check_text(root),
         "lengths": lambda: check_lengths(root),
         "checker": lambda: check_checker(root, options.count),
+        "units": lambda: check_units(root),
         "headers": lambda: check_headers(root, options.compiler, ["-D" + d for d in options.define]),
         "closed": lambda: check_closed(root),
         "symbols": lambda: check_symbols(options.library),

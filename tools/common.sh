@@ -42,7 +42,7 @@ configure() {
   local launcher=()
   command -v ccache >/dev/null && launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
   say "configure $folder"
-  cmake -S . -B "$folder" -G Ninja "${launcher[@]}" "$@"
+  cmake -S . -B "$folder" -G Ninja -DBOUNDLIGHT_UNITY=ON "${launcher[@]}" "$@"
 }
 
 # build FOLDER [targets]: two jobs by default, which fits a small machine; JOBS=n for more.

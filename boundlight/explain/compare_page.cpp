@@ -56,7 +56,7 @@ std::string table(const Comparison& c, const std::vector<MethodSummary>& rows) {
 }
 
 // The mean curve of every method over the checkpoints.
-std::string curves(const Comparison& c, const std::vector<MethodSummary>& rows, std::size_t column) {
+std::string drawn_curves(const Comparison& c, const std::vector<MethodSummary>& rows, std::size_t column) {
   constexpr double kWidth = 560, kHeight = 260;
   std::vector<std::pair<std::size_t, std::vector<double>>> lines;
   double top = 0;
@@ -154,7 +154,7 @@ std::string compare_page(const Comparison& c, const CompareReport& report, const
        "<p>Mean over the images &plusmn; half-width of its 95 % interval (Student's t). An arrow up: larger is better. Bold: the best mean of the column. Metrics look at a few points and prove nothing; the "
        "certified intervals do. Only a method that estimates EVA's own quantity can be held against them.</p>\n<h2>Maps</h2>\n" +
        png_figure(maps_png, "The first images in rows (number, class), methods in columns; every map on its own scale: red important, blue against the class") + "<h2>Curves</h2>\n";
-  for (std::size_t k = 0; k < c.columns.size(); ++k) h += curves(c, rows, k);
+  for (std::size_t k = 0; k < c.columns.size(); ++k) h += drawn_curves(c, rows, k);
   h += "<h2>Settings</h2>\n<table>\n";
   for (const auto& [name, value] : report.settings) h += "<tr><td>" + escaped_html(name) + "</td><td>" + escaped_html(value) + "</td></tr>\n";
   h += "<tr><td>model sha256</td><td>" + report.sha256 + "</td></tr>\n<tr><td>boundlight</td><td>" + escaped_html(report.version + ", " + report.device) + "</td></tr>\n</table>\n";

@@ -11,28 +11,28 @@
 namespace boundlight {
 namespace {
 
-Error bad(const std::string& what) { return {ErrorKind::bad_input, "explain", what}; }
+Error bad_question(const std::string& what) { return {ErrorKind::bad_input, "explain", what}; }
 
 Result<void> check_question(const Network& network, const EvaQuestion& q) {
   const auto n = static_cast<std::size_t>(network.input_size());
   for (const auto* v : {&q.x, &q.lower, &q.upper, &q.inner_lower, &q.inner_upper})
     demand(v->size() == n, "eva: every array of the question needs " + std::to_string(n) + " numbers");
   demand(q.cell.size() == n, "eva: every input element needs a cell");
-  if (q.cells < 1) return bad("there are no cells");
+  if (q.cells < 1) return bad_question("there are no cells");
   std::vector<std::int64_t> members(static_cast<std::size_t>(q.cells));
   for (std::size_t i = 0; i < n; ++i) {
     demand(q.cell[i] >= 0 && q.cell[i] < q.cells, "eva: cell index out of range");
     ++members[static_cast<std::size_t>(q.cell[i])];
     if (!(q.lower[i] <= q.inner_lower[i] && q.inner_lower[i] <= q.x[i] && q.x[i] <= q.inner_upper[i] && q.inner_upper[i] <= q.upper[i]))
-      return bad("the region does not contain the input (element " + std::to_string(i) +
+      return bad_question("the region does not contain the input (element " + std::to_string(i) +
                  "): EVA needs a region that is closed under resetting cells; change --clip or --eps");
   }
   for (std::size_t u = 0; u < members.size(); ++u)
-    if (members[u] == 0) return bad("cell " + std::to_string(u) + " covers nothing");
+    if (members[u] == 0) return bad_question("cell " + std::to_string(u) + " covers nothing");
   const std::int64_t classes = network.values[static_cast<std::size_t>(network.logits)].size;
-  if (classes < 2) return bad("the model has one output; EVA compares classes and needs at least two");
+  if (classes < 2) return bad_question("the model has one output; EVA compares classes and needs at least two");
   if (q.label >= classes || q.target >= classes)
-    return bad("class " + std::to_string(std::max(q.label, q.target)) + " is out of range; the model has classes 0 to " + std::to_string(classes - 1));
+    return bad_question("class " + std::to_string(std::max(q.label, q.target)) + " is out of range; the model has classes 0 to " + std::to_string(classes - 1));
   return {};
 }
 
@@ -90,7 +90,7 @@ Result<EvaMap> eva(Engine& engine, const EvaQuestion& question, const EvaOptions
   const auto predicted = std::max_element(map.logits.begin(), map.logits.end()) - map.logits.begin();
   if (predicted != map.label)
     map.notes.push_back("class " + std::to_string(map.label) + " is not the predicted class (" + std::to_string(predicted) + "): its overlap at the image itself is not below 0");
-  if (question.target == map.label) return bad("the target class " + std::to_string(question.target) + " is the explained class itself");
+  if (question.target == map.label) return bad_question("the target class " + std::to_string(question.target) + " is the explained class itself");
   const eva_parts::Rivals rivals = eva_parts::rivals_of(static_cast<std::int64_t>(map.logits.size()), map.label, question.target);
   map.overlap = -std::numeric_limits<double>::infinity();
   for (const auto k : rivals.rival) map.overlap = std::max(map.overlap, map.logits[static_cast<std::size_t>(k)] - map.logits[static_cast<std::size_t>(map.label)]);

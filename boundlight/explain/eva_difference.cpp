@@ -18,7 +18,7 @@
 namespace boundlight::eva_parts {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kOpenEnd = std::numeric_limits<double>::infinity();
 constexpr std::int64_t kCellsAtOnce = 64;
 
 // Linear in input 0 with further inputs that only say how; without constant terms.
@@ -106,7 +106,7 @@ class DifferenceNetwork {
     const auto& upper = boxes_.upper[v];
     for (std::size_t i = 0; i < static_cast<std::size_t>(from_.values[v].size); ++i) {
       const bool known = i < lower.size() && i < upper.size() && lower[i] <= upper[i];
-      slopes_of(node, known ? lower[i] : -kInfinity, known ? upper[i] : kInfinity, low, high);
+      slopes_of(node, known ? lower[i] : -kOpenEnd, known ? upper[i] : kOpenEnd, low, high);
       least.push_back(low);
       most.push_back(high);
     }
@@ -153,7 +153,7 @@ Result<void> differences(Engine& engine, const EvaQuestion& q, const Rivals& riv
   }
   BL_TRY(made, make_engine(*network, engine.device()));
   const Forms forms = forms_of(**network, rivals, Overlap::margin);
-  std::vector<double> bound(static_cast<std::size_t>(q.cells), kInfinity);
+  std::vector<double> bound(static_cast<std::size_t>(q.cells), kOpenEnd);
   std::vector<Method> methods = {Method::interval};
   if (o.differences) methods.push_back(Method::crown);  // a pass of rows per cell: many times the time of everything else
   for (std::int64_t from = 0; from < q.cells && !o.bounds.stop.stop_requested(); from += kCellsAtOnce) {
@@ -176,7 +176,7 @@ Result<void> differences(Engine& engine, const EvaQuestion& q, const Rivals& riv
         double top = 0;  // z may be x on u
         for (std::int64_t k = 0; k < found.rows; ++k) {
           const double side = found.upper[static_cast<std::size_t>(u * found.rows + k)];
-          top = side >= 0 || side < 0 ? std::max(top, side) : kInfinity;
+          top = side >= 0 || side < 0 ? std::max(top, side) : kOpenEnd;
         }
         double& best = bound[static_cast<std::size_t>(from + u)];
         best = std::min(best, top);

@@ -11,9 +11,9 @@
 namespace boundlight {
 namespace {
 
-constexpr std::int64_t kChunk = 512;  // attacks per call of the engine
+constexpr std::int64_t kAttacksPerCall = 512;  // attacks per call of the engine
 constexpr int kBisections = 12;
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kNeverFooled = std::numeric_limits<double>::infinity();
 
 double norm_of(const double* v, std::size_t n) {
   double s = 0;
@@ -36,7 +36,7 @@ class Attacks {
     }
     change_.assign(batch_ * n_, 0.0);
     best_.assign(batch_ * n_, 0.0);
-    size_.assign(batch_, kInfinity);
+    size_.assign(batch_, kNeverFooled);
     radius_.assign(batch_, 0.0);
   }
 
@@ -127,7 +127,7 @@ class Attacks {
       for (std::size_t b = 0; b < batch_; ++b) {
         std::int64_t rival = 0;
         const bool changed = margin(y[0].data() + b * static_cast<std::size_t>(classes_), rival) > 0;
-        if (k == 0 && !changed) size_[b] = kInfinity;
+        if (k == 0 && !changed) size_[b] = kNeverFooled;
         (changed ? changes[b] : stays[b]) = trial[b];
       }
     }
@@ -162,7 +162,7 @@ Result<std::vector<MetricResult>> robustness(Engine& engine, const MetricQuestio
     }
   }
   std::vector<double> sizes;
-  const auto per_chunk = static_cast<std::size_t>(kChunk);
+  const auto per_chunk = static_cast<std::size_t>(kAttacksPerCall);
   for (std::size_t from = 0; from < maps.size() * parts; from += per_chunk) {
     const std::size_t count = std::min(per_chunk, maps.size() * parts - from);
     const std::vector<char> chunk(member.begin() + static_cast<std::ptrdiff_t>(from * cells), member.begin() + static_cast<std::ptrdiff_t>((from + count) * cells));

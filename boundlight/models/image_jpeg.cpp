@@ -37,24 +37,24 @@ void count_scans(j_common_ptr codec) {
 }
 void print_nothing(j_common_ptr) {}
 
-struct Reader {
+struct JpegReader {
   jpeg_decompress_struct codec{};
   Handler handler{};
   jpeg_progress_mgr progress{};
   bool created = false;
 
-  Reader() {
+  JpegReader() {
     codec.err = jpeg_std_error(&handler.base);
     handler.base.error_exit = leave;
     handler.base.emit_message = on_message;
     handler.base.output_message = print_nothing;
   }
-  ~Reader() { if (created) jpeg_destroy_decompress(&codec); }
-  Reader(const Reader&) = delete;
-  Reader& operator=(const Reader&) = delete;
+  ~JpegReader() { if (created) jpeg_destroy_decompress(&codec); }
+  JpegReader(const JpegReader&) = delete;
+  JpegReader& operator=(const JpegReader&) = delete;
 };
 
-bool read_header(Reader& reader, std::string_view bytes) {
+bool read_jpeg_header(JpegReader& reader, std::string_view bytes) {
   if (setjmp(reader.handler.escape) != 0) return false;
   jpeg_create_decompress(&reader.codec);
   reader.created = true;
@@ -65,7 +65,7 @@ bool read_header(Reader& reader, std::string_view bytes) {
   return true;
 }
 
-bool start(Reader& reader, J_COLOR_SPACE space) {
+bool start(JpegReader& reader, J_COLOR_SPACE space) {
   if (setjmp(reader.handler.escape) != 0) return false;
   reader.codec.out_color_space = space;
   reader.codec.dct_method = JDCT_ISLOW;  // the exact integer one, also what other readers use
@@ -73,7 +73,7 @@ bool start(Reader& reader, J_COLOR_SPACE space) {
   return true;
 }
 
-bool read_rows(Reader& reader, JSAMPLE* row, std::uint16_t* to, std::size_t row_samples) {
+bool read_rows(JpegReader& reader, JSAMPLE* row, std::uint16_t* to, std::size_t row_samples) {
   if (setjmp(reader.handler.escape) != 0) return false;
   while (reader.codec.output_scanline < reader.codec.output_height) {
     std::uint16_t* out = to + reader.codec.output_scanline * row_samples;
@@ -87,11 +87,11 @@ bool read_rows(Reader& reader, JSAMPLE* row, std::uint16_t* to, std::size_t row_
 }  // namespace
 
 Result<Image> decode_jpeg(std::string_view bytes, const std::string& source, const ImageOptions& options) {
-  Reader reader;
+  JpegReader reader;
   const auto damaged = [&] {
     return bad_input(source, std::string("is a damaged JPEG file (") + reader.handler.message + "); export or fetch it again");
   };
-  if (!read_header(reader, bytes)) return damaged();
+  if (!read_jpeg_header(reader, bytes)) return damaged();
   BL_CHECK(check_image_size(reader.codec.image_height, reader.codec.image_width, source, options));
   const J_COLOR_SPACE stored = reader.codec.jpeg_color_space;
   if (stored == JCS_CMYK || stored == JCS_YCCK) return unsupported(source, "is a CMYK picture, which is not supported; convert it to RGB");

@@ -33,23 +33,23 @@ void keep_message(png_structp png, png_const_charp text) {
 }
 void drop_message(png_structp, png_const_charp) {}
 
-struct Reader {
+struct PngReader {
   Source source;
   char message[kMessageBytes] = {};
   png_structp png = nullptr;
   png_infop info = nullptr;
 
-  explicit Reader(std::string_view bytes) : source{bytes.data(), bytes.size()} {
+  explicit PngReader(std::string_view bytes) : source{bytes.data(), bytes.size()} {
     png = png_create_read_struct(PNG_LIBPNG_VER_STRING, message, keep_message, drop_message);
     if (png != nullptr) info = png_create_info_struct(png);
   }
-  ~Reader() { png_destroy_read_struct(&png, &info, nullptr); }
-  Reader(const Reader&) = delete;
-  Reader& operator=(const Reader&) = delete;
+  ~PngReader() { png_destroy_read_struct(&png, &info, nullptr); }
+  PngReader(const PngReader&) = delete;
+  PngReader& operator=(const PngReader&) = delete;
 };
 
 // Reads up to the pixels and asks for 8 or 16 bits of grey, grey and alpha, RGB or RGBA.
-bool read_header(Reader& reader) {
+bool read_png_header(PngReader& reader) {
   if (setjmp(png_jmpbuf(reader.png)) != 0) return false;
   png_set_read_fn(reader.png, &reader.source, take_bytes);
   png_set_user_limits(reader.png, 0x7FFFFFFF, 0x7FFFFFFF);  // the caller has a cap of its own, with a better sentence
@@ -62,13 +62,13 @@ bool read_header(Reader& reader) {
   return true;
 }
 
-bool apply_transforms(Reader& reader) {
+bool apply_transforms(PngReader& reader) {
   if (setjmp(png_jmpbuf(reader.png)) != 0) return false;
   png_read_update_info(reader.png, reader.info);
   return true;
 }
 
-bool read_pixels(Reader& reader, png_bytep* rows) {
+bool read_pixels(PngReader& reader, png_bytep* rows) {
   if (setjmp(png_jmpbuf(reader.png)) != 0) return false;
   png_read_image(reader.png, rows);
   png_read_end(reader.png, nullptr);
@@ -123,12 +123,12 @@ bool write_picture(Writer& writer, Sink& sink, const Picture& picture) {
 }  // namespace
 
 Result<Image> decode_png(std::string_view bytes, const std::string& source, const ImageOptions& options) {
-  const auto damaged = [&](const Reader& reader) {
+  const auto damaged = [&](const PngReader& reader) {
     return bad_input(source, std::string("is a damaged PNG file (") + reader.message + "); export or fetch it again");
   };
-  Reader reader(bytes);
+  PngReader reader(bytes);
   if (reader.png == nullptr || reader.info == nullptr) throw std::bad_alloc();
-  if (!read_header(reader)) return damaged(reader);
+  if (!read_png_header(reader)) return damaged(reader);
   Image image;
   image.height = png_get_image_height(reader.png, reader.info);
   image.width = png_get_image_width(reader.png, reader.info);

@@ -16,7 +16,7 @@ using Json = nlohmann::json;
 constexpr std::uint64_t kMostJsonBytes = std::uint64_t{1} << 24;
 constexpr std::int64_t kMostSide = 1 << 20;
 
-std::optional<double> number_of(std::string_view text) {
+std::optional<double> plain_number(std::string_view text) {
   while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
   while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
   double value = 0;
@@ -27,8 +27,8 @@ std::optional<double> number_of(std::string_view text) {
 
 std::optional<Ratio> ratio_of(std::string_view text) {
   const auto slash = text.find('/');
-  const auto over = number_of(text.substr(0, slash));
-  const auto under = slash == std::string_view::npos ? std::optional(1.0) : number_of(text.substr(slash + 1));
+  const auto over = plain_number(text.substr(0, slash));
+  const auto under = slash == std::string_view::npos ? std::optional(1.0) : plain_number(text.substr(slash + 1));
   if (!over || !under || !(*over > 0) || !(*under > 0)) return std::nullopt;
   return Ratio{*over, *under};
 }
@@ -37,7 +37,7 @@ std::optional<std::vector<double>> numbers_of(std::string_view text) {
   std::vector<double> values;
   for (;;) {
     const auto comma = text.find(',');
-    const auto value = number_of(text.substr(0, comma));
+    const auto value = plain_number(text.substr(0, comma));
     if (!value) return std::nullopt;
     values.push_back(*value);
     if (comma == std::string_view::npos) return values;

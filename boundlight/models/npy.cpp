@@ -118,7 +118,7 @@ std::string code_of(DataType type) {
 }
 
 // Fills header.type and header.swapped from a type code such as "<f4".
-Result<void> settle_type(const std::string& descr, NpyHeader& header, const std::string& source) {
+Result<void> settle_npy_type(const std::string& descr, NpyHeader& header, const std::string& source) {
   if (descr == "[") return unsupported(source, "holds records, which is not supported; save its columns as plain arrays");
   if (descr.find('O') != std::string::npos) return unsupported(source, "holds Python objects, which are not read; save it as a plain array of numbers");
   const std::string_view order("<>|=");
@@ -172,7 +172,7 @@ Result<NpyHeader> read_npy_header(std::string_view bytes, const std::string& sou
   const auto fields = Dictionary(bytes.substr(start, length)).read();
   if (!fields || !fields->descr) return damaged("its header cannot be read");
   NpyHeader header;
-  BL_CHECK(settle_type(*fields->descr, header, source));
+  BL_CHECK(settle_npy_type(*fields->descr, header, source));
   if (!fields->fortran || !fields->shape) return damaged("its header is incomplete");
   header.fortran = *fields->fortran;
   header.shape = *fields->shape;

@@ -15,33 +15,33 @@
 namespace boundlight::onnx_reader {
 namespace {
 
-struct Descriptor {
+struct OpenFile {
   int fd;
-  ~Descriptor() { if (fd >= 0) ::close(fd); }
+  ~OpenFile() { if (fd >= 0) ::close(fd); }
 };
 
 
-struct Range {
+struct ByteRange {
   std::string location;
   std::string checksum;
   std::uint64_t offset = 0;
   std::optional<std::uint64_t> length;
 };
 
-std::optional<std::uint64_t> number_of(const std::string& text) {
+std::optional<std::uint64_t> unsigned_of(const std::string& text) {
   std::uint64_t value = 0;
   const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (problem != std::errc() || end != text.data() + text.size() || text.empty()) return std::nullopt;
   return value;
 }
 
-Result<Range> read_range(const onnx::TensorProto& tensor, const std::string& place) {
-  Range range;
+Result<ByteRange> byte_range(const onnx::TensorProto& tensor, const std::string& place) {
+  ByteRange range;
   for (const auto& entry : tensor.external_data()) {
     if (entry.key() == "location") range.location = entry.value();
     else if (entry.key() == "checksum") range.checksum = entry.value();
     else if (entry.key() == "offset" || entry.key() == "length") {
-      const auto number = number_of(entry.value());
+      const auto number = unsigned_of(entry.value());
       if (!number) return bad_input(place, "external data has the " + entry.key() + " \"" + entry.value() + "\", which is not a number of bytes; export the model again");
       if (entry.key() == "offset") range.offset = *number;
       else range.length = *number;
@@ -113,14 +113,14 @@ Result<void> ExternalFiles::verify_checksum(const std::filesystem::path& path, c
 }
 
 Result<std::string> ExternalFiles::read(const onnx::TensorProto& tensor, std::uint64_t needed, const std::string& place) {
-  BL_TRY(range, read_range(tensor, place));
+  BL_TRY(range, byte_range(tensor, place));
   BL_TRY(path, resolve(range.location, place));
   const std::string quoted = "\"" + range.location + "\"";
   if (range.length && *range.length != needed) {
     return bad_input(place, "external data has " + std::to_string(*range.length) + " bytes, its shape needs " + std::to_string(needed) + "; export the model again");
   }
   // The path holds no links any more; O_NONBLOCK keeps a pipe put there from blocking.
-  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)};
+  OpenFile file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)};
   if (file.fd < 0) return io_trouble(place, "cannot open the external file " + quoted + ": " + std::strerror(errno));
   struct stat info{};
   if (::fstat(file.fd, &info) != 0) return io_trouble(place, "cannot read the size of the external file " + quoted + ": " + std::strerror(errno));

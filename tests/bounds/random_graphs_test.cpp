@@ -21,7 +21,7 @@ std::uint64_t number_from(const char* name, std::uint64_t otherwise) {
   return text ? std::strtoull(text, nullptr, 10) : otherwise;
 }
 
-struct Case {
+struct GraphCase {
   Regions region;
   std::vector<double> points;  // [count][inputs]
   std::int64_t count = 0;
@@ -35,8 +35,8 @@ Regions points_as_boxes(const std::vector<double>& points, std::int64_t count) {
   return r;
 }
 
-Case case_of(Engine& engine, Draws& draws) {
-  Case c;
+GraphCase case_of(Engine& engine, Draws& draws) {
+  GraphCase c;
   const auto n = static_cast<std::size_t>(engine.network().input_size());
   const double radius = std::pow(10.0, draws.real(-4, 0));
   c.region.batch = 1;
@@ -64,7 +64,7 @@ Case case_of(Engine& engine, Draws& draws) {
 }
 
 // How many enclosures of values the bounds miss.
-std::size_t missed(const Case& c, const BoundResult& b) {
+std::size_t missed(const GraphCase& c, const BoundResult& b) {
   const auto rows = static_cast<std::size_t>(b.rows);
   std::size_t misses = 0;
   for (std::size_t i = 0; i < c.lower.size(); ++i)
@@ -78,7 +78,7 @@ Rational at(const double* plane, double offset, const double* x, std::size_t n) 
   return sum;
 }
 
-std::size_t planes_missed(const Case& c, const BoundResult& b, std::size_t n) {
+std::size_t planes_missed(const GraphCase& c, const BoundResult& b, std::size_t n) {
   const auto rows = static_cast<std::size_t>(b.rows);
   std::size_t misses = 0;
   for (std::size_t i = 0; i < c.lower.size(); i += 7) {
@@ -91,7 +91,7 @@ std::size_t planes_missed(const Case& c, const BoundResult& b, std::size_t n) {
 }
 
 // What an IEEE binary32 run gives at the points lies in the bounds of deployed semantics.
-std::size_t deployed_missed(Engine& engine, const Case& c, const BoundResult& b) {
+std::size_t deployed_missed(Engine& engine, const GraphCase& c, const BoundResult& b) {
   auto values = engine.evaluate(c.points, c.count, {engine.network().outputs[0]}, Precision::single);
   if (!values.ok()) FAIL(values.error().text());
   const auto rows = static_cast<std::size_t>(b.rows);
@@ -103,7 +103,7 @@ std::size_t deployed_missed(Engine& engine, const Case& c, const BoundResult& b)
 }
 
 // Members that hold one input each: their bounds contain the values at the points moved there.
-std::size_t members_missed(Engine& engine, const Case& c, const BoundOptions& o, Tier tier) {
+std::size_t members_missed(Engine& engine, const GraphCase& c, const BoundOptions& o, Tier tier) {
   const auto n = static_cast<std::size_t>(engine.network().input_size());
   std::vector<std::vector<std::int64_t>> cells;
   for (std::size_t j = 0; j < n; ++j) cells.push_back({static_cast<std::int64_t>(j)});
@@ -133,7 +133,7 @@ std::size_t members_missed(Engine& engine, const Case& c, const BoundOptions& o,
   return misses;
 }
 
-std::size_t misses_of(Engine& engine, const Case& c, BoundOptions o) {
+std::size_t misses_of(Engine& engine, const GraphCase& c, BoundOptions o) {
   const auto n = static_cast<std::size_t>(engine.network().input_size());
   const bool single = engine.network().values[static_cast<std::size_t>(engine.network().inputs[0])].type == DataType::float32;
   std::size_t misses = 0;
@@ -163,7 +163,7 @@ TEST_CASE("bounds of random graphs of mixed operators contain the values at poin
     auto engine = engine_of(graph.network());
     INFO("BOUNDLIGHT_GRAPH_SEED=" << seed << ": " << graph.text());
     for (int round = 0; round < 2; ++round) {
-      const Case c = case_of(*engine, graph.draws());
+      const GraphCase c = case_of(*engine, graph.draws());
       BoundOptions o;
       o.alpha_steps = 3;
       o.semantics = graph.draws().integer(0, 1) ? Semantics::real : Semantics::float32_any_order;
@@ -184,7 +184,7 @@ TEST_CASE("points of random graphs catch bounds that are drawn in", "[graphs]") 
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     RandomGraph graph(seed, 4);
     auto engine = engine_of(graph.network());
-    const Case c = case_of(*engine, graph.draws());
+    const GraphCase c = case_of(*engine, graph.draws());
     BoundOptions o;
     o.method = Method::alpha;
     o.planes = true;

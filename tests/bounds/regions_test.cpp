@@ -17,7 +17,7 @@ std::vector<Rational> output_at(const DenseNet& net, const std::vector<double>& 
   return exact_values(net, point).back();
 }
 
-BoundResult bound(Engine& engine, const Regions& regions, const BoundOptions& options) {
+BoundResult bound_of(Engine& engine, const Regions& regions, const BoundOptions& options) {
   const Network& n = engine.network();
   auto found = engine.bound(regions, elements_of(n, n.values[static_cast<std::size_t>(n.outputs[0])].name), options);
   if (!found.ok()) throw std::runtime_error(found.error().text());
@@ -77,7 +77,7 @@ TEST_CASE("balls: bounds hold inside of them") {
         if (inside) points.push_back(x);
       }
       for (const BoundOptions& o : all_settings()) {
-        const BoundResult b = bound(*engine, r, o);
+        const BoundResult b = bound_of(*engine, r, o);
         for (const auto& x : points) contains(b, output_at(c.net, x));
       }
     }
@@ -95,9 +95,9 @@ TEST_CASE("balls are tighter than their box") {
   for (const Method m : {Method::crown, Method::forward}) {
     BoundOptions o;
     o.method = m;
-    CHECK(bound(*engine, r, o).upper[0] == Approx(2).epsilon(1e-9));
+    CHECK(bound_of(*engine, r, o).upper[0] == Approx(2).epsilon(1e-9));
     r.norm = Regions::Norm::l1;
-    CHECK(bound(*engine, r, o).upper[0] == Approx(1).epsilon(1e-9));
+    CHECK(bound_of(*engine, r, o).upper[0] == Approx(1).epsilon(1e-9));
     r.norm = Regions::Norm::l2;
   }
 }
@@ -108,10 +108,10 @@ TEST_CASE("half-spaces: bounds hold on the part of the box that they leave, and 
   auto engine = engine_of(net);
   Regions r = box_of({0, 0}, {1, 1});
   r.half_spaces.push_back({0, {1, 1}, 1});
-  CHECK(bound(*engine, r, {}).upper[0] == Approx(1).epsilon(1e-5));
-  CHECK(bound(*engine, r, {}).upper[0] >= 1);
+  CHECK(bound_of(*engine, r, {}).upper[0] == Approx(1).epsilon(1e-5));
+  CHECK(bound_of(*engine, r, {}).upper[0] >= 1);
   r.half_spaces.push_back({0, {-1, 0}, -0.5});  // x_0 >= 0.5
-  CHECK(bound(*engine, r, {}).lower[0] == Approx(0.5).epsilon(1e-5));
+  CHECK(bound_of(*engine, r, {}).lower[0] == Approx(0.5).epsilon(1e-5));
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     const HardCase c = hard_case(static_cast<Style>(seed % 3), seed + 200);
     auto other = engine_of(c.net);
@@ -136,7 +136,7 @@ TEST_CASE("half-spaces: bounds hold on the part of the box that they leave, and 
       if (side <= 0) points.push_back(x);
     }
     for (const BoundOptions& o : all_settings()) {
-      const BoundResult b = bound(*other, cut, o);
+      const BoundResult b = bound_of(*other, cut, o);
       for (const auto& x : points) contains(b, output_at(c.net, x));
     }
   }
@@ -155,8 +155,8 @@ TEST_CASE("low-dimensional edits: bounds hold along them and know how the inputs
   for (const Method m : {Method::crown, Method::forward, Method::combined}) {
     BoundOptions o;
     o.method = m;
-    CHECK(std::fabs(bound(*engine, r, o).upper[0]) < 1e-9);
-    CHECK(std::fabs(bound(*engine, r, o).lower[0]) < 1e-9);
+    CHECK(std::fabs(bound_of(*engine, r, o).upper[0]) < 1e-9);
+    CHECK(std::fabs(bound_of(*engine, r, o).lower[0]) < 1e-9);
   }
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     const HardCase c = hard_case(static_cast<Style>(seed % 3), seed + 400);
@@ -170,7 +170,7 @@ TEST_CASE("low-dimensional edits: bounds hold along them and know how the inputs
     edit.p_lower = {-0.5, 0};
     edit.p_upper = {0.5, 1};
     for (const BoundOptions& o : all_settings()) {
-      const BoundResult b = bound(*other, edit, o);
+      const BoundResult b = bound_of(*other, edit, o);
       for (const double p : {-0.5, 0.0, 0.25, 0.5})
         for (const double q : {0.0, 0.5, 1.0}) {
           std::vector<Rational> x;
@@ -190,7 +190,7 @@ TEST_CASE("planes that are handed out hold at every vertex of every linear piece
     for (BoundOptions o : all_settings()) {
       if (o.method == Method::interval) continue;
       o.planes = true;
-      const BoundResult b = bound(*engine, box_of(c.lower, c.upper), o);
+      const BoundResult b = bound_of(*engine, box_of(c.lower, c.upper), o);
       for (std::size_t r = 0; r < c.net.outputs(); ++r) {
         if (!std::isfinite(b.lower_offset[r]) || !std::isfinite(b.upper_offset[r])) continue;
         for (const auto& v : cells.vertices()) {

@@ -14,7 +14,7 @@ using namespace boundlight::test;
 
 namespace {
 
-const std::vector<Method> kMethods = {Method::interval, Method::forward, Method::crown, Method::combined};
+const std::vector<Method> kRelatedMethods = {Method::interval, Method::forward, Method::crown, Method::combined};
 
 BoundResult outputs_of(const DenseNet& net, const HardCase& c, Method method, Precision precision) {
   auto engine = engine_of(net);
@@ -104,7 +104,7 @@ TEST_CASE("T16: the same function written otherwise has sound bounds, and the sa
     const ExactCells cells(c.net, c.lower, c.upper);
     const auto& truth = cells.ranges.back();
     const std::vector<std::pair<DenseNet, bool>> others = {{permuted(c.net, random), true}, {scaled(c.net, random), true}, {padded(c.net), true}, {with_identity(c.net), false}, {split(c.net), false}};
-    for (const Method m : kMethods)
+    for (const Method m : kRelatedMethods)
       for (const Precision p : {Precision::single, Precision::dual}) {
         const BoundResult first = outputs_of(c.net, c, m, p);
         for (std::size_t k = 0; k < others.size(); ++k) {

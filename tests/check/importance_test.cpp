@@ -133,9 +133,9 @@ bool is_true(const Net& net, const Importance& m) {
 
 Verdict judge(const check::Certificate& c, const Net& net) { return check::check_bytes(check::serialize(c), net.onnx, std::nullopt).value(); }
 
-class Mutator {
+class MapMutator {
  public:
-  explicit Mutator(std::mt19937_64& random) : random_(random) {}
+  explicit MapMutator(std::mt19937_64& random) : random_(random) {}
   void change(check::Certificate& c) {
     Importance& m = c.statements[0].importance;
     switch (pick(20)) {
@@ -267,7 +267,7 @@ TEST_CASE("changed maps are accepted only where what they say is true", "[mutati
     const Made made = make(m, done % 80 < 40 ? EvaTier::alpha : EvaTier::full, done % 80 < 40 ? 30 : 0);
     for (int k = 0; k < 40 && done < total; ++k, ++done) {
       check::Certificate c = made.certificate;
-      for (std::size_t n = 1 + random() % 2; n > 0; --n) Mutator(random).change(c);
+      for (std::size_t n = 1 + random() % 2; n > 0; --n) MapMutator(random).change(c);
       INFO("mutation " << done);
       if (judge(c, m.net).kind != Verdict::Kind::accepted) continue;
       ++accepted;

@@ -12,16 +12,16 @@ using onnx_bytes::Dims;
 
 namespace {
 
-struct Loaded {
+struct LoadedNet {
   Certificate certificate;
   Model model;
-  explicit Loaded(const std::string& onnx, Semantics semantics = Semantics::real) : model(read_model(onnx)) { certificate.semantics = semantics; }
+  explicit LoadedNet(const std::string& onnx, Semantics semantics = Semantics::real) : model(read_model(onnx)) { certificate.semantics = semantics; }
   [[nodiscard]] Box output_box(const Box& in, const Bounds* section = nullptr) const {
     return Propagation(model, certificate).boxes(in, nullptr, {}, section)->of[model.output];
   }
 };
 
-onnx_bytes::Graph graph(const Dims& in, const Dims& out) {
+onnx_bytes::Graph graph_between(const Dims& in, const Dims& out) {
   onnx_bytes::Graph g;
   g.input = "x";
   g.output = "y";
@@ -46,7 +46,7 @@ TEST_CASE("networks made for rounding errors: boxes and rows contain the exact t
         }
       net.write();
     }
-    const Loaded l(net.onnx);
+    const LoadedNet l(net.onnx);
     std::array<Rational, 2> lower, upper;
     Box box;
     for (int t = 0; t < 2; ++t) {
@@ -84,13 +84,13 @@ TEST_CASE("T7: a bias of 2^25 absorbs nothing") {
   tiny::Net net;
   net.layers = {{2, 2, {1, 0, 0, 1}, {33554432, 1}, "z0"}, {2, 1, {1, -1}, {-33554432}, "z1"}};
   net.write();
-  const Loaded l(net.onnx);
+  const LoadedNet l(net.onnx);
   const Box box{{-1e-3, -1e-3}, {1e-3, 1e-3}};
   const Box out = l.output_box(box);
   CHECK(out.lower[0] <= -1.002);
   CHECK(out.upper[0] >= -0.998);
   CHECK(out.upper[0] - out.lower[0] < 0.01);
-  Loaded deployed(net.onnx, Semantics::float32_any_order);
+  LoadedNet deployed(net.onnx, Semantics::float32_any_order);
   const Box wide = deployed.output_box(box);
   CHECK(wide.upper[0] >= 0);  // what float32 computes
 }
@@ -105,7 +105,7 @@ TEST_CASE("float32-any-order boxes contain evaluations in any order, fused or no
     for (std::size_t i = 0; i < 4 * n; ++i) a.w.push_back(normal(random) * (random() % 3 ? 1 : scale));
     for (int i = 0; i < 4; ++i) a.b.push_back(normal(random)), b.w.push_back(normal(random));
     b.b = {normal(random)};
-    onnx_bytes::Graph g = graph({1, static_cast<std::int64_t>(n)}, {1, 1});
+    onnx_bytes::Graph g = graph_between({1, static_cast<std::int64_t>(n)}, {1, 1});
     g.constant("w0", {4, static_cast<std::int64_t>(n)}, a.w);
     g.constant("b0", {4}, a.b);
     g.constant("w1", {1, 4}, b.w);
@@ -113,7 +113,7 @@ TEST_CASE("float32-any-order boxes contain evaluations in any order, fused or no
     g.node("Gemm", {"x", "w0", "b0"}, {"z"}, attribute("transB", std::int64_t{1}));
     g.node("Relu", {"z"}, {"h"});
     g.node("Gemm", {"h", "w1", "b1"}, {"y"}, attribute("transB", std::int64_t{1}));
-    Loaded l(g.model(), Semantics::float32_any_order);
+    LoadedNet l(g.model(), Semantics::float32_any_order);
     Box box;
     std::vector<float> x;
     for (std::size_t i = 0; i < n; ++i) {
@@ -160,7 +160,7 @@ TEST_CASE("overflow and infinity lose the bound, never the truth") {
   net.layers = {{2, 2, {3e38F, 3e38F, 1, 1}, {0, 0}, "z0"}, {2, 1, {3e38F, 1}, {0}, "z1"}};
   net.write();
   const Box box{{-1e200, -1e200}, {1e200, 1e200}};
-  const Loaded l(net.onnx);
+  const LoadedNet l(net.onnx);
   const Box out = l.output_box(box);
   CHECK(!(out.lower[0] > 0));
   const Propagation propagation(l.model, l.certificate);
@@ -170,6 +170,6 @@ TEST_CASE("overflow and infinity lose the bound, never the truth") {
   const double bound = lowest(propagation.backward(*boxes, {row})[0], box);
   CHECK(!(bound > -1e230));
   // float32 would overflow long before: nothing is claimed
-  const Loaded deployed(net.onnx, Semantics::float32_any_order);
+  const LoadedNet deployed(net.onnx, Semantics::float32_any_order);
   CHECK(std::isinf(deployed.output_box({{-10, -10}, {10, 10}}).upper[0]));
 }

@@ -11,13 +11,13 @@ using namespace boundlight;
 
 namespace {
 
-struct Case {
+struct EvidenceCase {
   std::string model, images;
   double eps;
   std::int64_t side, cells;
   std::vector<double> mean, deviation;
 };
-const Case kCases[] = {
+const EvidenceCase kEvidenceCases[] = {
     {"mnist-net_256x2", "mnist_1000.npz", 0.02, 28, 6, {}, {}},
     {"mnist-net_256x4", "mnist_1000.npz", 0.02, 28, 7, {}, {}},
     {"mnist_cnn_small", "mnist_1000.npz", 0.03, 28, 7, {}, {}},
@@ -101,7 +101,7 @@ TEST_CASE("no point contradicts a map, and points do contradict the map of a sma
     return;
   }
   int noticed = 0, noticed_difference = 0;
-  for (const Case& k : kCases) {
+  for (const EvidenceCase& k : kEvidenceCases) {
     CAPTURE(k.model);
     const auto cells = grid_cells(k.side, k.side, k.cells, k.cells);
     auto c = test::shared_case(k.model, k.images, 1, k.eps, *cells, k.mean, k.deviation);
@@ -129,6 +129,6 @@ TEST_CASE("no point contradicts a map, and points do contradict the map of a sma
     mixed.difference = wrong->difference;
     noticed_difference += contradictions(*c.engine, c.question, mixed, points) > 0;
   }
-  CHECK(noticed == std::size(kCases));
+  CHECK(noticed == std::size(kEvidenceCases));
   CHECK(noticed_difference >= 3);
 }

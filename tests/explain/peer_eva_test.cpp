@@ -17,7 +17,7 @@ struct Case {
   std::int64_t side, cell;
   std::vector<double> mean, deviation;
 };
-const Case kCases[] = {
+const Case kPeerCases[] = {
     {"mnist-net_256x2", "mnist_1000.npz", 0.02, 28, 1, {}, {}},
     {"mnist-net_256x4", "mnist_1000.npz", 0.02, 28, 1, {}, {}},
     {"mnist_cnn_small", "mnist_1000.npz", 0.03, 28, 2, {}, {}},
@@ -54,7 +54,7 @@ TEST_CASE("verified overlaps are not looser than the peer's, interval ones equal
     WARN("skipped: no shared data folder");
     return;
   }
-  for (const Case& k : kCases)
+  for (const Case& k : kPeerCases)
     for (const int image : {0, 1}) {
       // Every cell recomputed is dear for deep networks: the second image only where it is cheap.
       if (image == 1 && k.model != "mnist-net_256x2" && k.model != "cifar_base_kw") continue;

@@ -96,7 +96,7 @@ std::string zip(const std::vector<ZipMember>& members) {
   return file + "note";
 }
 
-Tensor decoded(const std::string& bytes) {
+Tensor decoded_array(const std::string& bytes) {
   const auto t = decode_npy(bytes, "a.npy");
   INFO((t.ok() ? "" : t.error().text()));
   REQUIRE(t.ok());
@@ -108,24 +108,24 @@ using Doubles = std::vector<double>;
 }  // namespace
 
 TEST_CASE("npy: element types, orders and versions") {
-  CHECK(decoded(npy("<f4", "(2, 2)", bytes_of<float>({1, 2, 3, 4}))).to_doubles() == Doubles{1, 2, 3, 4});
-  CHECK(decoded(npy("<f8", "(3,)", bytes_of<double>({1, 2, 0.1}), false, 2)).to_doubles() == Doubles{1, 2, 0.1});
-  CHECK(decoded(npy("<f2", "(2,)", bytes_of<std::uint16_t>({0x3C00, 0xC000}), false, 3)).to_doubles() == Doubles{1, -2});
-  CHECK(decoded(npy("|u1", "(2,)", "\xff\x01")).to_doubles() == Doubles{255, 1});
-  CHECK(decoded(npy("|i1", "(2,)", "\xff\x01")).to_doubles() == Doubles{-1, 1});
-  CHECK(decoded(npy("|b1", "(3,)", std::string("\0\1\5", 3))).type() == DataType::boolean);
-  CHECK(decoded(npy("<i8", "()", bytes_of<std::int64_t>({-5}))).to_int64s() == std::vector<std::int64_t>{-5});
-  CHECK(decoded(npy("<u2", "(0, 3)", "")).shape() == Shape{0, 3});
-  CHECK(decoded(npy(">u2", "(2,)", std::string("\0\1\1\0", 4))).to_doubles() == Doubles{1, 256});
-  CHECK(decoded(npy(">f4", "(1,)", std::string("\x3f\x80\0\0", 4))).to_doubles() == Doubles{1});
-  CHECK(decoded(npy("=i4", "(1L,)", bytes_of<std::int32_t>({7}))).to_doubles() == Doubles{7});
-  const auto columns = decoded(npy("<f4", "(2, 3)", bytes_of<float>({1, 4, 2, 5, 3, 6}), true));
+  CHECK(decoded_array(npy("<f4", "(2, 2)", bytes_of<float>({1, 2, 3, 4}))).to_doubles() == Doubles{1, 2, 3, 4});
+  CHECK(decoded_array(npy("<f8", "(3,)", bytes_of<double>({1, 2, 0.1}), false, 2)).to_doubles() == Doubles{1, 2, 0.1});
+  CHECK(decoded_array(npy("<f2", "(2,)", bytes_of<std::uint16_t>({0x3C00, 0xC000}), false, 3)).to_doubles() == Doubles{1, -2});
+  CHECK(decoded_array(npy("|u1", "(2,)", "\xff\x01")).to_doubles() == Doubles{255, 1});
+  CHECK(decoded_array(npy("|i1", "(2,)", "\xff\x01")).to_doubles() == Doubles{-1, 1});
+  CHECK(decoded_array(npy("|b1", "(3,)", std::string("\0\1\5", 3))).type() == DataType::boolean);
+  CHECK(decoded_array(npy("<i8", "()", bytes_of<std::int64_t>({-5}))).to_int64s() == std::vector<std::int64_t>{-5});
+  CHECK(decoded_array(npy("<u2", "(0, 3)", "")).shape() == Shape{0, 3});
+  CHECK(decoded_array(npy(">u2", "(2,)", std::string("\0\1\1\0", 4))).to_doubles() == Doubles{1, 256});
+  CHECK(decoded_array(npy(">f4", "(1,)", std::string("\x3f\x80\0\0", 4))).to_doubles() == Doubles{1});
+  CHECK(decoded_array(npy("=i4", "(1L,)", bytes_of<std::int32_t>({7}))).to_doubles() == Doubles{7});
+  const auto columns = decoded_array(npy("<f4", "(2, 3)", bytes_of<float>({1, 4, 2, 5, 3, 6}), true));
   CHECK(columns.to_doubles() == Doubles{1, 2, 3, 4, 5, 6});
   std::vector<std::uint8_t> cube(24);  // value = index in row order of 2x3x4, stored with the first axis fastest
   for (int i = 0; i < 2; ++i) for (int j = 0; j < 3; ++j) for (int k = 0; k < 4; ++k) cube[static_cast<std::size_t>(i + 2 * j + 6 * k)] = static_cast<std::uint8_t>((i * 3 + j) * 4 + k);
-  const auto rows = decoded(npy("|u1", "(2, 3, 4)", bytes_of(cube), true)).to_int64s();
+  const auto rows = decoded_array(npy("|u1", "(2, 3, 4)", bytes_of(cube), true)).to_int64s();
   for (int i = 0; i < 24; ++i) CHECK(rows[static_cast<std::size_t>(i)] == i);
-  CHECK(decoded(npy_raw("{\"shape\": (2), \"descr\":\"|u1\" ,\"fortran_order\":False}", "ab")).size() == 2);
+  CHECK(decoded_array(npy_raw("{\"shape\": (2), \"descr\":\"|u1\" ,\"fortran_order\":False}", "ab")).size() == 2);
 }
 
 TEST_CASE("npy: what is damaged or not supported is refused") {

@@ -19,7 +19,7 @@ namespace {
 
 constexpr long kMostMegabytes = 64;  // above what the process had; the files have 8 MB together
 
-std::string big_endian(std::uint32_t x) {
+std::string four_bytes(std::uint32_t x) {
   return {static_cast<char>(x >> 24), static_cast<char>(x >> 16), static_cast<char>(x >> 8), static_cast<char>(x)};
 }
 
@@ -53,9 +53,9 @@ std::string run_bombs() {
   for (std::size_t n = nodes.size(); n > 0; n >>= 7) field += static_cast<char>((n & 127) | (n > 127 ? 128 : 0));
   if (!model("\x08\x08" + field + nodes)) return "empty nodes";
 
-  const std::string head = std::string("\x89PNG\r\n\x1a\n") + big_endian(13) + "IHDR";
+  const std::string head = std::string("\x89PNG\r\n\x1a\n") + four_bytes(13) + "IHDR";
   for (const std::uint32_t side : {5000U, 100000U, 0x7FFFFFFFU}) {
-    std::string png = head + big_endian(side) + big_endian(side) + std::string("\x08\x06\0\0\0", 5);
+    std::string png = head + four_bytes(side) + four_bytes(side) + std::string("\x08\x06\0\0\0", 5);
     if (decode_image(png + std::string(100, '\0'), "i.png").ok()) return "png";
   }
   const std::string jpeg("\xff\xd8\xff\xc0\x00\x0b\x08\xff\xff\xff\xff\x01\x01\x11\x00", 15);

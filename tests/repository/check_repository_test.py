@@ -88,6 +88,19 @@ class Rules(unittest.TestCase):
         self.write("boundlight/core/a.hpp", "//\n")
         self.assertIn("remove the line", self.run_rule("lengths"))
 
+    def test_hidden_names_of_sources_compiled_together(self):
+        first = "namespace boundlight {\nnamespace {\n%s\n}  // namespace\n}  // namespace boundlight\n"
+        self.write("boundlight/core/a.cpp", first % "constexpr int kSide = 1;\nstruct Reader {\n  int kSide;\n};\nint size(int a) { return a; }\nusing Json = int;")
+        for clash, name in (("constexpr int kSide = 2;", "kSide"), ("class Reader {\n};", "Reader"), ("int size(int other) {\n}", "size"),
+                            ("using Json = long;", "Json")):
+            self.write("boundlight/core/b.cpp", first % clash)
+            self.assertIn(f"{name} is also in a.cpp", self.run_rule("units"))
+        for fine in ("int size(double a) { return 1; }", "using Json = int;", "int Reader::size(int a) {\n}", "int own;"):
+            self.write("boundlight/core/b.cpp", first % fine)
+            self.assertEqual(self.run_rule("units"), "")
+        self.write("boundlight/core/b.cpp", first.replace("boundlight {", "boundlight::b {", 1).replace("namespace boundlight\n", "namespace boundlight::b\n") % "class Reader {\n};")
+        self.assertEqual(self.run_rule("units"), "")
+
     def test_header_that_needs_another(self):
         self.expect("headers", "boundlight/core/c.hpp", "#pragma once\nstd::vector<int> c();\n", "does not compile alone")
 

@@ -38,7 +38,7 @@ Property below(const std::vector<double>& lower, const std::vector<double>& uppe
   return std::move(builder).build();
 }
 
-Property property_of(const std::string& text) {
+Property parsed_property(const std::string& text) {
   auto p = parse_vnnlib(text, "test");
   if (!p.ok()) throw std::runtime_error(p.error().text());
   return std::move(*p);
@@ -53,7 +53,7 @@ Coverage shares(const DenseNet& net, const Property& p, std::int64_t boxes, std:
   return std::move(*found);
 }
 
-DenseNet identity_net(std::size_t n) {
+DenseNet unchanged_net(std::size_t n) {
   DenseNet net;
   net.layers = {{std::vector<std::vector<double>>(n, std::vector<double>(n, 0.0)), std::vector<double>(n, 0.0)}};
   for (std::size_t i = 0; i < n; ++i) net.layers[0].weight[i][i] = 1;
@@ -102,19 +102,19 @@ TEST_CASE("shares of a triangle, of conjunctions and of half-spaces of inputs", 
   const std::string box = "(declare-const X_0 Real)(declare-const X_1 Real)(declare-const Y_0 Real)(declare-const Y_1 Real)(assert (<= 0 X_0 2))(assert (<= -1 X_1 0))";
   // Violated where x_0 / 2 + (x_1 + 1) <= 1: half of the box. As one constraint over outputs, over inputs, and mixed.
   for (const char* claim : {"(<= (+ Y_0 (* 2 Y_1)) 0)", "(<= (+ X_0 (* 2 X_1)) 0)", "(<= (+ X_0 (* 2 Y_1)) 0)"}) {
-    const Coverage found = shares(identity_net(2), property_of(box + "(assert " + claim + ")"), 3000);
+    const Coverage found = shares(unchanged_net(2), parsed_property(box + "(assert " + claim + ")"), 3000);
     INFO(claim);
     CHECK(found.safe <= Rational(1) / 2);
     CHECK(found.unsafe <= Rational(1) / 2);
     CHECK(found.safe + found.unsafe > Rational(9) / 10);
   }
   // A quarter: both halves; and three quarters: one of two disjuncts.
-  const Coverage both = shares(identity_net(2), property_of(box + "(assert (and (<= Y_0 1) (<= Y_1 -0.5)))"), 3000);
+  const Coverage both = shares(unchanged_net(2), parsed_property(box + "(assert (and (<= Y_0 1) (<= Y_1 -0.5)))"), 3000);
   CHECK(both.unsafe <= Rational(1) / 4);
   CHECK(both.unsafe > Rational(1) / 5);
   CHECK(both.safe <= Rational(3) / 4);
   CHECK(both.safe > Rational(7) / 10);
-  const Coverage either = shares(identity_net(2), property_of(box + "(assert (or (<= Y_0 1) (<= Y_1 -0.5)))"), 3000);
+  const Coverage either = shares(unchanged_net(2), parsed_property(box + "(assert (or (<= Y_0 1) (<= Y_1 -0.5)))"), 3000);
   CHECK(either.unsafe <= Rational(3) / 4);
   CHECK(either.unsafe > Rational(7) / 10);
   CHECK(either.safe <= Rational(1) / 4);
@@ -122,8 +122,8 @@ TEST_CASE("shares of a triangle, of conjunctions and of half-spaces of inputs", 
 }
 
 TEST_CASE("coverage ends: all safe, all unsafe, out of boxes, stopped, no room to halve", "[audit]") {
-  const DenseNet net = identity_net(1);
-  const auto in = [](const std::string& box, const std::string& claim) { return property_of("(declare-const X_0 Real)(declare-const Y_0 Real)(assert " + box + ")(assert " + claim + ")"); };
+  const DenseNet net = unchanged_net(1);
+  const auto in = [](const std::string& box, const std::string& claim) { return parsed_property("(declare-const X_0 Real)(declare-const Y_0 Real)(assert " + box + ")(assert " + claim + ")"); };
   const Coverage safe = shares(net, in("(<= 0 X_0 1)", "(>= Y_0 2)"), 0);
   CHECK((safe.complete && safe.safe == 1 && safe.unsafe == 0 && safe.boxes == 1));
   const Coverage unsafe = shares(net, in("(<= 0 X_0 1)", "(<= Y_0 2)"), 0);

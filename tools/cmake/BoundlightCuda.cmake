@@ -43,7 +43,7 @@ endfunction()
 function(bl_cuda_module)
   set(definitions -DBL_NS=cuda "-DBL_DEVICE_HEADER=\"boundlight/device/cuda/device.hpp\"" "-DBL_RUNTIME_HEADER=\"boundlight/device/cuda/runtime.hpp\""
     "-DBOUNDLIGHT_VERSION=\"${PROJECT_VERSION}\"")
-  bl_units(units cuda .cu 10)
+  bl_units(units cuda .cu 10 1)
   foreach(unit ${units})
     get_filename_component(name ${unit} NAME)
     bl_nvcc_object(${CMAKE_CURRENT_BINARY_DIR}/cuda/${name}.o ${unit} ${definitions})

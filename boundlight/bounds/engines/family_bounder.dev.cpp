@@ -11,7 +11,7 @@ namespace {
 constexpr std::size_t kMembersAtOnce = 256;
 
 template <class U>
-Buffer<U> uploaded(Device& d, const std::vector<U>& from) {
+Buffer<U> family_list(Device& d, const std::vector<U>& from) {
   auto b = d.buffer<U>(static_cast<std::int64_t>(from.size()));
   d.upload(b.data(), from.data(), b.size());
   return b;
@@ -99,10 +99,10 @@ typename FamilyBounder<B, R>::Members FamilyBounder<B, R>::members(const BoxFami
     start.push_back(static_cast<std::int32_t>(input.size()));
     m.most_inputs = std::max(m.most_inputs, static_cast<std::int64_t>(member.inputs.size()));
   }
-  m.start = uploaded(d_, start);
-  m.input = uploaded(d_, input);
-  m.lower = uploaded(d_, lower);
-  m.upper = uploaded(d_, upper);
+  m.start = family_list(d_, start);
+  m.input = family_list(d_, input);
+  m.lower = family_list(d_, lower);
+  m.upper = family_list(d_, upper);
   return m;
 }
 
@@ -165,7 +165,7 @@ BoundResult FamilyBounder<B, R>::base(const Regions& base, const Forms& forms) {
   JobSlopes<R> slopes;
   std::map<int, std::vector<R>> lines = slopes_[0];  // lower rows come first
   for (const auto& [node, more] : slopes_[1]) lines[node].insert(lines[node].end(), more.begin(), more.end());
-  for (const auto& [node, all] : lines) slopes.at[node] = uploaded(d_, all);
+  for (const auto& [node, all] : lines) slopes.at[node] = family_list(d_, all);
   RowJob<R> again = job();
   slopes.row.resize(again.box.size());
   std::iota(slopes.row.begin(), slopes.row.end(), 0);
@@ -197,7 +197,7 @@ BoxArrays<B> FamilyBounder<B, R>::member_boxes(const Members& m, const Forms& fo
     base_lower.insert(base_lower.end(), lower.begin(), lower.end());
     base_upper.insert(base_upper.end(), upper.begin(), upper.end());
   }
-  const auto lower = uploaded(d_, base_lower), upper = uploaded(d_, base_upper);
+  const auto lower = family_list(d_, base_lower), upper = family_list(d_, base_upper);
   const std::int64_t inputs = network_.input_size();
   const double share = gamma_up<double>(inputs + 4 * m.most_inputs + 16) * static_cast<double>(1 + m.most_inputs);
   for (const KeptPlanes<B>& planes : base_->kept()) {
@@ -223,7 +223,7 @@ void FamilyBounder<B, R>::run_rows(const PassContext<R>& context, const std::vec
   RowJob<R> job;
   job.value = forms.value;
   JobSlopes<R> slopes;
-  for (const auto& [node, lines] : slopes_[sign > 0 ? 0 : 1]) slopes.at[node] = uploaded(d_, lines);
+  for (const auto& [node, lines] : slopes_[sign > 0 ? 0 : 1]) slopes.at[node] = family_list(d_, lines);
   for (const auto& [member, form] : wanted) {
     const auto f = static_cast<std::size_t>(form);
     job.box.push_back(member);

@@ -10,7 +10,7 @@
 namespace boundlight::BL_NS {
 namespace {
 
-constexpr std::int64_t kMembersAtOnce = 64;
+constexpr std::int64_t kMembersPerCall = 64;
 
 void check_family(const Network& network, const BoxFamily& family, const Forms& forms) {
   const auto n = static_cast<std::size_t>(network.input_size());
@@ -129,12 +129,12 @@ Result<FamilyResult> EngineImpl::family(const BoxFamily& family, const Forms& fo
 // Every member as a region of its own.
 Result<void> EngineImpl::recompute(const BoxFamily& family, const Forms& forms, const BoundOptions& options, FamilyResult& result) {
   const std::size_t members = family.members.size(), rows = static_cast<std::size_t>(forms.rows);
-  for (std::size_t from = 0; from < members; from += kMembersAtOnce) {
+  for (std::size_t from = 0; from < members; from += kMembersPerCall) {
     if (options.stop.stop_requested()) {
       result.complete = false;
       break;
     }
-    BL_TRY(part, bound(member_regions(family, from, std::min(members, from + kMembersAtOnce)), forms, options, nullptr));
+    BL_TRY(part, bound(member_regions(family, from, std::min(members, from + kMembersPerCall)), forms, options, nullptr));
     for (std::size_t i = 0; i < part.lower.size(); ++i) result.lower[from * rows + i] = std::max(result.lower[from * rows + i], part.lower[i]);
     for (std::size_t i = 0; i < part.upper.size(); ++i) result.upper[from * rows + i] = std::min(result.upper[from * rows + i], part.upper[i]);
     for (std::size_t i = 0; i < part.charge.size(); ++i) result.charge[from * rows + i] = std::max(result.charge[from * rows + i], part.charge[i]);

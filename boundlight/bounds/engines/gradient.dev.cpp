@@ -7,7 +7,7 @@ namespace boundlight::BL_NS {
 namespace {
 
 template <class T>
-std::vector<double> to_host(Device& d, const Buffer<T>& from, std::int64_t n) {
+std::vector<double> fetched(Device& d, const Buffer<T>& from, std::int64_t n) {
   std::vector<T> raw(static_cast<std::size_t>(n));
   d.download(raw.data(), from.data(), n);
   return {raw.begin(), raw.end()};
@@ -78,7 +78,7 @@ Result<Engine::Gradient> EngineImpl::gradient_as(const std::vector<double>& inpu
   const auto values = m->forward(inputs.data(), batch, last);
   const std::int64_t n = batch * network_->values[static_cast<std::size_t>(value)].size;
   Gradient result;
-  result.values = to_host(device_, values.at[static_cast<std::size_t>(value)], n);
+  result.values = fetched(device_, values.at[static_cast<std::size_t>(value)], n);
   std::vector<double> weight(static_cast<std::size_t>(n), 0.0);
   weight_of(result.values, weight);
   Gradients<T> grad(device_, *network_, batch);
@@ -87,7 +87,7 @@ Result<Engine::Gradient> EngineImpl::gradient_as(const std::vector<double>& inpu
   sweep(*m, values, grad, last, wrt);
   if (wrt != kAbsent) {
     result.inputs.assign(static_cast<std::size_t>(grad.size(wrt)), 0.0);
-    if (grad.found(wrt)) result.inputs = to_host(device_, grad.buffer(wrt), static_cast<std::int64_t>(result.inputs.size()));
+    if (grad.found(wrt)) result.inputs = fetched(device_, grad.buffer(wrt), static_cast<std::int64_t>(result.inputs.size()));
     return result;
   }
   const std::int64_t stride = network_->input_size();
@@ -96,7 +96,7 @@ Result<Engine::Gradient> EngineImpl::gradient_as(const std::vector<double>& inpu
     const ValueId id = network_->inputs[k];
     if (!grad.found(id)) continue;
     const std::int64_t size = network_->values[static_cast<std::size_t>(id)].size, offset = network_->input_offset(k);
-    const auto host = to_host(device_, grad.buffer(id), batch * size);
+    const auto host = fetched(device_, grad.buffer(id), batch * size);
     for (std::int64_t b = 0; b < batch; ++b) std::copy_n(host.begin() + b * size, size, result.inputs.begin() + b * stride + offset);
   }
   return result;

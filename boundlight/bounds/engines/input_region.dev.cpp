@@ -5,7 +5,7 @@
 namespace boundlight::BL_NS {
 namespace {
 
-Buffer<double> to_device(Device& d, const std::vector<double>& from) {
+Buffer<double> sent(Device& d, const std::vector<double>& from) {
   if (from.empty()) return {};
   auto made = d.buffer<double>(static_cast<std::int64_t>(from.size()));
   d.upload(made.data(), from.data(), made.size());
@@ -78,15 +78,15 @@ InputRegion<T>::InputRegion(const Model<T>& model, const Regions& regions, Bound
   ball_ = regions.norm != Regions::Norm::linf;
   l2_ = regions.norm == Regions::Norm::l2;
   if (ball_) {
-    centre_ = to_device(d, regions.centre);
-    scale_ = to_device(d, regions.scale);
+    centre_ = sent(d, regions.centre);
+    scale_ = sent(d, regions.scale);
   }
   directions_ = regions.directions;
   if (directions_ > 0) {
-    anchor_ = to_device(d, regions.anchor);
-    direction_ = to_device(d, regions.direction);
-    p_lower_ = to_device(d, regions.p_lower);
-    p_upper_ = to_device(d, regions.p_upper);
+    anchor_ = sent(d, regions.anchor);
+    direction_ = sent(d, regions.direction);
+    p_lower_ = sent(d, regions.p_lower);
+    p_upper_ = sent(d, regions.p_upper);
   }
   std::vector<std::int64_t> count(static_cast<std::size_t>(regions.batch), 0);
   for (const auto& h : regions.half_spaces) faces_ = std::max(faces_, ++count[static_cast<std::size_t>(h.box)]);
@@ -98,10 +98,10 @@ InputRegion<T>::InputRegion(const Model<T>& model, const Regions& regions, Bound
     std::copy(h.normal.begin(), h.normal.end(), normal.begin() + at * inputs_);
     offset[static_cast<std::size_t>(at)] = h.offset;
   }
-  normal_ = to_device(d, normal);
-  face_offset_ = to_device(d, offset);
-  lower_ = to_device(d, regions.lower);
-  upper_ = to_device(d, regions.upper);
+  normal_ = sent(d, normal);
+  face_offset_ = sent(d, offset);
+  lower_ = sent(d, regions.lower);
+  upper_ = sent(d, regions.upper);
 }
 
 template <class T>

@@ -14,7 +14,7 @@ constexpr double kUnderflow = 1e-290;
 constexpr std::int64_t kFewestToDrop = 8;  // fewer rows done than this: carrying them on is cheaper
 
 template <class U>
-Buffer<U> uploaded(Device& d, const std::vector<U>& from) {
+Buffer<U> row_list(Device& d, const std::vector<U>& from) {
   auto b = d.buffer<U>(static_cast<std::int64_t>(from.size()));
   d.upload(b.data(), from.data(), b.size());
   return b;
@@ -27,7 +27,7 @@ std::vector<U> downloaded(Device& d, const U* from, std::int64_t n) {
 }
 
 Buffer<double> numbers(Device& d, const std::vector<double>& from, std::int64_t n) {
-  if (!from.empty()) return uploaded(d, from);
+  if (!from.empty()) return row_list(d, from);
   auto b = d.buffer<double>(n);
   d.fill(b.data(), 0.0, n);
   return b;
@@ -60,12 +60,12 @@ RowPass<T>::RowPass(const PassContext<T>& context, PassRequest<T>&& request)
   std::iota(origin_.begin(), origin_.end(), 0);
   bias_ = numbers(d_, request_.constant, rows_);
   charge_ = numbers(d_, request_.charge, rows_);
-  box_ = uploaded(d_, request_.box);
+  box_ = row_list(d_, request_.box);
   if (c_.base) {
     base_box_ = d_.template buffer<std::int32_t>(rows_);
     d_.fill(base_box_.data(), std::int32_t{0}, rows_);
   }
-  if (request_.slopes) line_ = uploaded(d_, request_.slopes->row);
+  if (request_.slopes) line_ = row_list(d_, request_.slopes->row);
   result_.lower.assign(static_cast<std::size_t>(rows_), -std::numeric_limits<double>::infinity());
   result_.charge.assign(static_cast<std::size_t>(rows_), 0.0);
 }
@@ -102,8 +102,8 @@ void RowPass<T>::start() {
     return;
   }
   const auto& v = network_.values[static_cast<std::size_t>(request_.value)];
-  const auto elements = uploaded(d_, request_.element);
-  const auto signs = uploaded(d_, request_.sign);
+  const auto elements = row_list(d_, request_.element);
+  const auto signs = row_list(d_, request_.sign);
   Relaxation<T>* relaxation = v.producer < 0 ? nullptr : c_.relaxations.at(v.producer);
   if (relaxation && !c_.base) {
     const Node& node = network_.nodes[static_cast<std::size_t>(v.producer)].node;
@@ -161,7 +161,7 @@ bool RowPass<T>::visit(int index) {
     if (chosen && chosen->record && !c_.model.kernel(index).linear()) {
       std::vector<std::int32_t> all(static_cast<std::size_t>(rows_));
       std::iota(all.begin(), all.end(), 0);
-      chosen->record->insert_or_assign(index, keep_rows(d_, rows, uploaded(d_, all).data(), rows_));
+      chosen->record->insert_or_assign(index, keep_rows(d_, rows, row_list(d_, all).data(), rows_));
     }
     if (const auto* linear = dynamic_cast<const LinearKernel<T>*>(&c_.model.kernel(index))) result_.multiply_adds += rows.rows * rows.width * linear->terms_ahead();
     std::vector<RowBlock<T>> out(node.inputs.size());
@@ -232,7 +232,7 @@ void RowPass<T>::drop(const std::vector<std::uint8_t>& wanted) {
     if (wanted[r]) which.push_back(static_cast<std::int32_t>(r)), origin.push_back(origin_[r]);
   const auto left = static_cast<std::int64_t>(which.size());
   result_.retired += rows_ - left;
-  const auto kept = uploaded(d_, which);
+  const auto kept = row_list(d_, which);
   for (auto& [value, rows] : pending_) rows = keep_rows(d_, rows, kept.data(), left);
   bias_ = keep_numbers(d_, bias_.data(), kept.data(), left);
   charge_ = keep_numbers(d_, charge_.data(), kept.data(), left);

@@ -113,7 +113,7 @@ void keep_better(Device& d, const std::uint8_t* better, const std::int32_t* star
 }
 
 template <class T>
-Buffer<T> uploaded(Device& d, const std::vector<T>& from) {
+Buffer<T> search_list(Device& d, const std::vector<T>& from) {
   auto b = d.buffer<T>(static_cast<std::int64_t>(from.size()));
   d.upload(b.data(), from.data(), b.size());
   return b;
@@ -232,7 +232,7 @@ bool SlopeSearch<T>::take(Chunk& k, const PassResult<T>& pass, const Ask& ask) {
     all = all && !(k.lower[r] <= (*ask.enough)[k.from + r]);  // NaN: nothing is wanted
   }
   if (ask.planes && pass.complete) take_planes(k, pass, flags);
-  const auto better = uploaded(d, flags);
+  const auto better = search_list(d, flags);
   for (Layer& layer : k.layers) copy_better(d, better.data(), layer.alpha.data(), k.rows, layer.size, layer.best.data());
   for (Betas& b : k.betas) keep_better(d, better.data(), b.rows.start.data(), b.beta.data(), k.rows, b.best.data());
   return !all;
@@ -305,8 +305,8 @@ void SlopeSearch<T>::add_betas(Chunk& k, const RowJob<T>& job) const {
     const auto last = static_cast<std::int64_t>(splits.start[k.to]);
     std::vector<std::int32_t> start(splits.start.begin() + static_cast<std::ptrdiff_t>(k.from), splits.start.begin() + static_cast<std::ptrdiff_t>(k.to) + 1);
     for (std::int32_t& s : start) s -= static_cast<std::int32_t>(b.first);
-    const auto part = [&](const auto& all) { return uploaded(d, std::remove_cvref_t<decltype(all)>(all.begin() + b.first, all.begin() + last)); };
-    b.rows.start = uploaded(d, start);
+    const auto part = [&](const auto& all) { return search_list(d, std::remove_cvref_t<decltype(all)>(all.begin() + b.first, all.begin() + last)); };
+    b.rows.start = search_list(d, start);
     b.rows.element = part(splits.element);
     b.sign = part(splits.sign);
     b.beta = part(splits.beta);

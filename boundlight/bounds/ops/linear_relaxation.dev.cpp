@@ -7,7 +7,7 @@ namespace boundlight::BL_NS {
 namespace {
 
 template <class T>
-std::vector<const T*> pointers(const std::vector<Buffer<T>>& buffers) {
+std::vector<const T*> row_pointers(const std::vector<Buffer<T>>& buffers) {
   std::vector<const T*> p;
   for (const auto& b : buffers) p.push_back(b.data());
   return p;
@@ -153,7 +153,7 @@ void LinearRelaxation<T>::charge(Device& d, const BoxView<T>* in) {
       const std::int64_t count = largest.size() / batch_;
       d.gemm(false, false, batch_, out_sizes[0], count, largest.data(), count, blocks->data(), out_sizes[0], T(0), to[0], out_sizes[0]);
     } else {
-      kernel_.apply(d, LinearMode::absolute, pointers(m).data(), to.data(), batch_);
+      kernel_.apply(d, LinearMode::absolute, row_pointers(m).data(), to.data(), batch_);
     }
   }
   for (std::size_t s = 0; s < out_sizes.size(); ++s) {

@@ -23,7 +23,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 }  // namespace
 
 extern const OpInfo ReduceL1_op;
-const OpInfo ReduceL1_op = {"ReduceL1", "axes:I keepdims:i noop_with_empty_axes:i", reduction::infer, evaluate, "integers", "yes", "yes", "enclosure", "planes",
+const OpInfo ReduceL1_op = {"ReduceL1", "axes:I keepdims:i noop_with_empty_axes:i", reduction::infer_reduction, evaluate, "integers", "yes", "yes", "enclosure", "planes",
                             "sums in any order", 1, 2};
 
 }  // namespace boundlight

@@ -24,7 +24,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 }  // namespace
 
 extern const OpInfo ReduceL2_op;
-const OpInfo ReduceL2_op = {"ReduceL2", "axes:I keepdims:i noop_with_empty_axes:i", reduction::infer, evaluate, "none", "yes", "yes", "enclosure", "planes",
+const OpInfo ReduceL2_op = {"ReduceL2", "axes:I keepdims:i noop_with_empty_axes:i", reduction::infer_reduction, evaluate, "none", "yes", "yes", "enclosure", "planes",
                             "the root of a sum of squares in any order", 1, 2};
 
 }  // namespace boundlight

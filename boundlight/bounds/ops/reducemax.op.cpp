@@ -18,7 +18,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 }  // namespace
 
 extern const OpInfo ReduceMax_op;
-const OpInfo ReduceMax_op = {"ReduceMax", "axes:I keepdims:i noop_with_empty_axes:i", reduction::infer, evaluate, "all", "yes", "yes", "exact range", "planes", "exact", 1, 2};
+const OpInfo ReduceMax_op = {"ReduceMax", "axes:I keepdims:i noop_with_empty_axes:i", reduction::infer_reduction, evaluate, "all", "yes", "yes", "exact range", "planes", "exact", 1, 2};
 
 }  // namespace boundlight
 #endif

@@ -23,7 +23,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 }  // namespace
 
 extern const OpInfo ReduceMean_op;
-const OpInfo ReduceMean_op = {"ReduceMean", "axes:I keepdims:i noop_with_empty_axes:i", reduction::infer, evaluate, "none", "yes", "inputs", "enclosure", "exact",
+const OpInfo ReduceMean_op = {"ReduceMean", "axes:I keepdims:i noop_with_empty_axes:i", reduction::infer_reduction, evaluate, "none", "yes", "inputs", "enclosure", "exact",
                               "a sum in any order, divided or multiplied by 1 / count", 1, 2};
 
 }  // namespace boundlight

@@ -19,7 +19,7 @@ Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tenso
 }  // namespace
 
 extern const OpInfo ReduceSum_op;
-const OpInfo ReduceSum_op = {"ReduceSum", "axes:I keepdims:i noop_with_empty_axes:i", reduction::infer, evaluate, "integers", "yes", "inputs", "enclosure", "exact",
+const OpInfo ReduceSum_op = {"ReduceSum", "axes:I keepdims:i noop_with_empty_axes:i", reduction::infer_reduction, evaluate, "integers", "yes", "inputs", "enclosure", "exact",
                              "sums in any order", 1, 2};
 
 }  // namespace boundlight

@@ -37,7 +37,7 @@ Result<Shape> output_shape(const NodeView& node, const std::vector<bool>& reduce
 
 }  // namespace
 
-Result<std::vector<TypedShape>> infer(const NodeView& node) {
+Result<std::vector<TypedShape>> infer_reduction(const NodeView& node) {
   BL_TRY(reduced, reduced_axes(node));
   BL_TRY(shape, output_shape(node, reduced));
   return std::vector<TypedShape>{{node.inputs[0]->type, shape}};

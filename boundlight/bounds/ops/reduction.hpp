@@ -17,7 +17,7 @@ struct Groups {
 Result<Groups> groups_of(const NodeView& node);
 
 // OpInfo::infer of a reduction (the output has the input's type).
-Result<std::vector<TypedShape>> infer(const NodeView& node);
+Result<std::vector<TypedShape>> infer_reduction(const NodeView& node);
 
 // Folds every group from `start`: f(so far, position of an element in input 0).
 template <class S, class F>

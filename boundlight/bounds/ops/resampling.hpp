@@ -37,13 +37,13 @@ void each_output(const Shape& in, const Plan& plan, const Visit& visit);
 std::optional<moves::Move> as_move(const Shape& in, const Plan& plan);
 
 template <PlanOf plan_of>
-Result<std::vector<TypedShape>> infer(const NodeView& node) {
+Result<std::vector<TypedShape>> infer_sizes(const NodeView& node) {
   BL_TRY(plan, plan_of(node));
   return std::vector<TypedShape>{{node.inputs[0]->type, plan.shape}};
 }
 Result<std::vector<Tensor>> evaluate_plan(const NodeView& node, const Plan& plan, const Tensor& x);
 template <PlanOf plan_of>
-Result<std::vector<Tensor>> evaluate(const NodeView& node, std::span<const Tensor* const> in) {
+Result<std::vector<Tensor>> evaluate_sized(const NodeView& node, std::span<const Tensor* const> in) {
   BL_TRY(plan, plan_of(node));
   return evaluate_plan(node, plan, *in[0]);
 }

@@ -6,7 +6,7 @@ namespace boundlight {
 
 extern const OpInfo Resize_op;
 const OpInfo Resize_op = {"Resize", "antialias:i axes:I coordinate_transformation_mode:s cubic_coeff_a:f exclude_outside:i extrapolation_value:f keep_aspect_ratio_policy:s mode:s nearest_mode:s",
-                        resampling::infer<resampling::resize_plan>, resampling::evaluate<resampling::resize_plan>, "none", "yes", "inputs", "enclosure", "exact",
+                        resampling::infer_sizes<resampling::resize_plan>, resampling::evaluate_sized<resampling::resize_plan>, "none", "yes", "inputs", "enclosure", "exact",
                         "no: runtimes differ in how they round coordinates and weights", 1, 4, 10};
 
 }  // namespace boundlight

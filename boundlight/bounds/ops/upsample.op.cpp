@@ -6,7 +6,7 @@ namespace boundlight {
 
 extern const OpInfo Upsample_op;
 const OpInfo Upsample_op = {"Upsample", "mode:s scales:F",
-                        resampling::infer<resampling::upsample_plan>, resampling::evaluate<resampling::upsample_plan>, "none", "yes", "inputs", "enclosure", "exact",
+                        resampling::infer_sizes<resampling::upsample_plan>, resampling::evaluate_sized<resampling::upsample_plan>, "none", "yes", "inputs", "enclosure", "exact",
                         "no: runtimes differ in how they round coordinates and weights", 1, 2};
 
 }  // namespace boundlight

@@ -10,7 +10,7 @@
 namespace boundlight::bab {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kUnreached = std::numeric_limits<double>::infinity();
 
 // Enclosures of all outputs at points, [count][outputs].
 Result<std::vector<Interval>> outputs_at(Engine& engine, const std::vector<double>& points, std::int64_t count) {
@@ -63,7 +63,7 @@ Result<Found> confirm(Engine& engine, const Property& property, const std::vecto
     const bool proved = disjunct.has_value();
     if (!proved && !found.near_miss) {
       std::vector<Interval> middle;
-      for (const Interval& e : enclosure) middle.emplace_back(e.finite() ? e.middle() : kInfinity);
+      for (const Interval& e : enclosure) middle.emplace_back(e.finite() ? e.middle() : kUnreached);
       disjunct = surely_violated_disjunct(property, x, middle);
     }
     if (!disjunct) continue;
@@ -78,7 +78,7 @@ Result<Found> confirm(Engine& engine, const Property& property, const std::vecto
 }
 
 double violation(const Target& target, const double* x, const double* y, double* weight) {
-  double least = kInfinity;
+  double least = kUnreached;
   const ConstraintRow* worst = nullptr;
   for (const ConstraintRow& row : target.rows) {
     double v = row.bound;

@@ -15,6 +15,7 @@
 #include "boundlight/solver/bab/search.hpp"
 
 namespace boundlight::bab {
+namespace input_search {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -500,7 +501,8 @@ Result<End> Search::loop() {
 }
 
 }  // namespace
+}  // namespace input_search
 
-Result<End> search_inputs(SearchContext& context) { return Search(context).run(); }
+Result<End> search_inputs(SearchContext& context) { return input_search::Search(context).run(); }
 
 }  // namespace boundlight::bab

@@ -9,7 +9,7 @@
 namespace boundlight::bab {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kUnbounded = std::numeric_limits<double>::infinity();
 constexpr int kSteps = 24;
 constexpr double kWorthCutting = 0.01;
 
@@ -68,8 +68,8 @@ Multipliers judged(const Target& target, const Planes& p, std::vector<double> la
   }
   const auto terms = static_cast<std::int64_t>(p.inputs + 4 * p.rows()) + 8;
   const double error = gamma_up<double>(2 * terms) * size * inflation<double>(terms) + static_cast<double>(terms) * smallest_normal<double>;
-  m.margin = known ? sub_down(sum, next_up(error)) : -kInfinity;
-  if (std::isnan(m.margin)) m.margin = -kInfinity;
+  m.margin = known ? sub_down(sum, next_up(error)) : -kUnbounded;
+  if (std::isnan(m.margin)) m.margin = -kUnbounded;
   m.proves = strict ? m.margin >= 0 : m.margin > 0;
   m.lambda = std::move(lambda);
   return m;
@@ -78,7 +78,7 @@ Multipliers judged(const Target& target, const Planes& p, std::vector<double> la
 Multipliers best_combination(const Target& target, const Planes& p, const double* lower, const double* upper) {
   const std::size_t m = p.rows();
   Multipliers best = judged(target, p, std::vector<double>(m, 0.0), lower, upper);
-  best.margin = -kInfinity;
+  best.margin = -kUnbounded;
   best.proves = false;
   if (m < 2) return best;
   // Every constraint counts in units of its own range over the box.
@@ -91,7 +91,7 @@ Multipliers best_combination(const Target& target, const Planes& p, const double
     if (!std::isfinite(unit[i])) unit[i] = 1;
   }
   std::vector<double> x(p.inputs), lambda(m), q, chosen;
-  double most = -kInfinity;
+  double most = -kUnbounded;
   for (int s = 0; s < kSteps; ++s) {
     for (std::size_t i = 0; i < m; ++i) lambda[i] = weight[i] * unit[i];
     q = p.combined(lambda);

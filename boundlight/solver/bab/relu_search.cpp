@@ -18,6 +18,7 @@
 #include "boundlight/solver/bab/search.hpp"
 
 namespace boundlight::bab {
+namespace relu_search {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -588,7 +589,8 @@ Result<End> Search::loop() {
 }
 
 }  // namespace
+}  // namespace relu_search
 
-Result<End> search_relus(SearchContext& context) { return Search(context).run(); }
+Result<End> search_relus(SearchContext& context) { return relu_search::Search(context).run(); }
 
 }  // namespace boundlight::bab

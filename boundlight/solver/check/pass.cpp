@@ -21,7 +21,7 @@ namespace boundlight::check {
 namespace {
 
 constexpr int P = 8;  // rows side by side
-constexpr double kUnit = unit_roundoff<double>, kEta = smallest_normal<double>;
+constexpr double kUnit = unit_roundoff<double>, kLeastNormal = smallest_normal<double>;
 
 struct Panel {
   std::vector<double> at;
@@ -77,7 +77,7 @@ class Pass {
     for (int r = 0; r < P; ++r) {
       sum_[r] += step.sum[r];
       size_[r] += step.size[r];
-      error_[r] += step.error[r] + g * step.size[r] + static_cast<double>(n + 2) * kEta;
+      error_[r] += step.error[r] + g * step.size[r] + static_cast<double>(n + 2) * kLeastNormal;
     }
     ++steps_;
     operations_ += n;
@@ -85,7 +85,7 @@ class Pass {
   // The constant of a row, rounded down, with everything charged.
   double constant(int r) const {
     const double charge = (error_[r] + gamma_up<double>(steps_ + 2) * size_[r]) * inflation<double>(operations_ + 64);
-    return sub_down(sum_[r], next_up(charge) + 8 * static_cast<double>(operations_ + 64) * kEta);
+    return sub_down(sum_[r], next_up(charge) + 8 * static_cast<double>(operations_ + 64) * kLeastNormal);
   }
 
   // z_s of sign + is >= 0 on the region, so row >= row - beta z_s; of sign -, row >= row + beta z_s.
@@ -171,7 +171,7 @@ class Pass {
           const std::size_t at = windows ? windows->index[windows->start[o] + k] : o;
           const double p = ao * slopes[k];
           out[at * P + r] += p;
-          step.error[r] += (2 * kUnit * (std::fabs(p) + std::fabs(out[at * P + r])) + kEta) * magnitude(box, at);
+          step.error[r] += (2 * kUnit * (std::fabs(p) + std::fabs(out[at * P + r])) + kLeastNormal) * magnitude(box, at);
         }
         const double term = ao * (ao >= 0 ? plane_.lower_shift : plane_.upper_shift);
         step.sum[r] += term;
@@ -229,7 +229,7 @@ double lowest(const LinearForm& f, const Box& box) {
     size += std::fabs(term);
   }
   const std::int64_t terms = static_cast<std::int64_t>(f.a.size()) + 2;
-  return add_down(f.b, sub_down(sum, next_up(gamma_up<double>(terms) * size * inflation<double>(terms) + static_cast<double>(terms) * kEta)));
+  return add_down(f.b, sub_down(sum, next_up(gamma_up<double>(terms) * size * inflation<double>(terms) + static_cast<double>(terms) * kLeastNormal)));
 }
 
 }  // namespace boundlight::check

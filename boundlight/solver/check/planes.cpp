@@ -7,7 +7,7 @@
 namespace boundlight::check {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kUnbounded = std::numeric_limits<double>::infinity();
 
 // 1 / (1 + exp(-x)); glibc's exp errs by less than 1 ulp, 4 are allowed.
 Interval sigmoid(double x) {
@@ -59,7 +59,7 @@ void relu_plane(double l, double u, const double* slopes, Plane& p) {
   p.lower[0] = p.upper[0] = l >= 0;
   if (l >= 0 || u <= 0) return;
   p.lower[0] = slopes ? slopes[0] : u > -l;
-  p.upper_shift = kInfinity;
+  p.upper_shift = kUnbounded;
   if (!std::isfinite(l) || !std::isfinite(u)) return;
   const double s = u / (u - l);
   p.upper[0] = std::isfinite(s) ? std::clamp(s, 0.0, 1.0) : 0;
@@ -70,7 +70,7 @@ void relu_plane(double l, double u, const double* slopes, Plane& p) {
 // Above: max_k [(1 - s_k) u_k + s_k l_k] - sum s_j l_j, attained where y_k is the maximum.
 void window_plane(const std::uint32_t* inputs, std::size_t per, const Box& box, const double* slopes, Plane& p) {
   std::size_t best = 0;
-  double upper = -kInfinity, others = -kInfinity, ceiling = -kInfinity;  // greatest upper ends: of all, of all but the best
+  double upper = -kUnbounded, others = -kUnbounded, ceiling = -kUnbounded;  // greatest upper ends: of all, of all but the best
   for (std::size_t k = 0; k < p.lower.size(); ++k) {
     const double u = box.upper[inputs[k]];
     const bool better = box.lower[inputs[k]] > box.lower[inputs[best]];
@@ -116,7 +116,7 @@ void Propagation::forward(const Op& op, Boxes& b) const {
     if (op.form == Form::sigmoid) box.lower[o] = sigmoid(in.lower[o]).lo, box.upper[o] = sigmoid(in.upper[o]).hi;
     if (op.form != Form::max_pool) continue;
     const Sparse& windows = op.parts[0].by_output;
-    box.upper[o] = -kInfinity;  // as the lower end is
+    box.upper[o] = -kUnbounded;  // as the lower end is
     for (std::uint32_t k = windows.start[o]; k < windows.start[o + 1]; ++k)
       box.lower[o] = std::max(box.lower[o], in.lower[windows.index[k]]), box.upper[o] = std::max(box.upper[o], in.upper[windows.index[k]]);
   }
