@@ -19,7 +19,7 @@ mkdir -p "$out"
 out=$(cd "$out" && pwd)
 here=$(cd "$(dirname "$0")" && pwd)
 shared=${BOUNDLIGHT_SHARED:-$here/../shared}
-engine=("$build/bench/bench_engine" ${quick:+--repeat 1 --enough 0})
+engine() { "$build/bench/bench_engine" "$@" ${quick:+--repeat 1 --enough 0}; }
 explain=("$build/bench/bench_explain" ${quick:+--repeat 1})
 peers=ACASXU_run2a_1_1_batch_2000,mnist-net_256x2,mnist-net_256x4,mnist_cnn_small,cifar_base_kw,cifar_deep_kw,resnet_2b,resnet_4b
 others=ffnnSIGMOID__Point_6x200,decoy_mnist_cnn,mnist_cnn_small_adv,mnist_resnet_bn_pool,Convnet_avgpool,Convnet_maxpool,cifar10_small
@@ -37,16 +37,16 @@ table() {
   echo "($((SECONDS - start)) s)"
 }
 
-table calibration.md "${engine[@]}" --calibrate
-table crown.md "${engine[@]}" --models "$peers" --methods crown --batches 1
-table crown64.md "${engine[@]}" --models "$(models "$peers")" --methods crown --batches 64 --precisions auto --enough 1
-table interval.md "${engine[@]}" --models "$peers" --methods interval --batches 1,64 --precisions auto
-table others.md "${engine[@]}" --models "$others" --methods interval,crown --batches 1 --precisions auto
-table plain.md "${engine[@]}" --plain --models "$(models "$dense")"
-table price.md "${engine[@]}" --price --methods crown --batches 1 --precisions auto,float --enough 2
-table price64.md "${engine[@]}" --price --models "$(models ACASXU_run2a_1_1_batch_2000,mnist-net_256x2,mnist-net_256x4,mnist_cnn_small,cifar_base_kw)" --methods crown --batches 64 --precisions auto --enough 2
-table price_combined.md "${engine[@]}" --price --models "$(models ACASXU_run2a_1_1_batch_2000,mnist-net_256x2,mnist-net_256x4,mnist_cnn_small,Convnet_avgpool)" --methods combined --batches 1 --precisions auto --enough 2
-table methods.md "${engine[@]}" --models "$dense" --methods combined,alpha --batches 1 --precisions auto --enough 0.1
+table calibration.md engine --calibrate
+table crown.md engine --models "$peers" --methods crown --batches 1
+table crown64.md engine --models "$(models "$peers")" --methods crown --batches 64 --precisions auto --enough 1
+table interval.md engine --models "$peers" --methods interval --batches 1,64 --precisions auto
+table others.md engine --models "$others" --methods interval,crown --batches 1 --precisions auto
+table plain.md engine --plain --models "$(models "$dense")"
+table price.md engine --price --methods crown --batches 1 --precisions auto,float --enough 2
+table price64.md engine --price --models "$(models ACASXU_run2a_1_1_batch_2000,mnist-net_256x2,mnist-net_256x4,mnist_cnn_small,cifar_base_kw)" --methods crown --batches 64 --precisions auto --enough 2
+table price_combined.md engine --price --models "$(models ACASXU_run2a_1_1_batch_2000,mnist-net_256x2,mnist-net_256x4,mnist_cnn_small,Convnet_avgpool)" --methods combined --batches 1 --precisions auto --enough 2
+table methods.md engine --models "$dense" --methods combined,alpha --batches 1 --precisions auto --enough 0.1
 table scaling.csv "$build/bench/bench_scaling"
 python3 "$here/plot_scaling.py" <"$out/scaling.csv" >"$out/scaling.svg"
 table explain_speed.md "${explain[@]}" speed

@@ -100,13 +100,14 @@ const std::vector<Buffer<T>>& LinearKernel<T>::row_sizes(Device& d) const {
 
 template <class T>
 const Buffer<T>& LinearKernel<T>::block_sizes(Device& d) const {
-  constexpr std::int64_t kFewestInputs = 512;  // |W| m of fewer costs next to nothing
-  constexpr double kMostWork = 5e8;            // multiply-adds, once per network
+  // |W| m of fewer costs next to nothing, and blocks of values that are not alike cost width.
+  constexpr std::int64_t kFewestInputs = 512, kFewestWeights = 1 << 17;
+  constexpr double kMostWork = 5e8;  // multiply-adds, once per network
   std::call_once(block_sizes_made_, [&] {
     const std::int64_t n = in_sizes_.size() > 0 ? in_sizes_[0] : 0, size = out_sizes_[0], blocks = (n + kSizeBlock - 1) / kSizeBlock;
     for (std::size_t k = 1; k < in_sizes_.size(); ++k)
       if (in_sizes_[k] > 0) return;
-    if (out_sizes_.size() != 1 || n < kFewestInputs || terms_ahead() != n) return;
+    if (out_sizes_.size() != 1 || n < kFewestInputs || n * size < kFewestWeights || terms_ahead() != n) return;
     if (static_cast<double>(n) * static_cast<double>(size) * static_cast<double>(blocks) > kMostWork) return;
     auto ones = d.template buffer<T>(blocks * n);
     indicate_blocks(d, blocks, n, kSizeBlock, ones.data());
