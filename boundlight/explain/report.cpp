@@ -38,9 +38,6 @@ double top_of(const std::vector<double>& v) {
 }
 
 std::string html_of(const EvaMap& map, const Cells& cells, const ReportInput& input, const std::string& map_png, const std::string& overlay_png, const std::string& interval_png) {
-  const auto figure = [](const std::string& png, const std::string& caption) {
-    return "<figure><img alt=\"" + caption + "\" src=\"data:image/png;base64," + base64(png) + "\"><figcaption>" + caption + "</figcaption></figure>\n";
-  };
   std::string h = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>boundlight: " + escaped_html(input.input) +
                   "</title>\n<style>body{font:16px/1.5 sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}figure{margin:1rem 0}"
                   "img{max-width:100%;image-rendering:pixelated}figcaption{color:#555}table{border-collapse:collapse}td,th{padding:.2rem .8rem .2rem 0;text-align:left;"
@@ -48,8 +45,8 @@ std::string html_of(const EvaMap& map, const Cells& cells, const ReportInput& in
                   escaped_html(input.model) + "</b> on <b>" + escaped_html(input.input) + "</b></p>\n";
   for (const auto& line : in_words(map, input)) h += "<p>" + escaped_html(line) + "</p>\n";
   h += "<figure><img alt=\"the image\" style=\"width:12rem\" src=\"data:image/png;base64," + base64(encode_png(input.image)) + "\"><figcaption>The image</figcaption></figure>\n";
-  h += figure(overlay_png, "The image under the map") + figure(map_png, "Estimated importance of every cell: how much of the overlap needs this cell to move") +
-       figure(interval_png, "Certified: lower end, estimate, upper end of every cell's importance, one scale");
+  h += png_figure(overlay_png, "The image under the map") + png_figure(map_png, "Estimated importance of every cell: how much of the overlap needs this cell to move") +
+       png_figure(interval_png, "Certified: lower end, estimate, upper end of every cell's importance, one scale");
   std::vector<std::size_t> order(map.estimate.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return map.estimate[a] > map.estimate[b]; });

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "boundlight/core/files.hpp"
+#include "boundlight/explain/html.hpp"
 
 namespace boundlight {
 namespace {
@@ -13,18 +14,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json number_or_name(double x) { return std::isfinite(x) ? Json(x) : Json(std::isnan(x) ? "nan" : x > 0 ? "inf" : "-inf"); }
-
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '<') out += "&lt;";
-    else if (c == '>') out += "&gt;";
-    else if (c == '&') out += "&amp;";
-    else if (c == '"') out += "&quot;";
-    else out += c;
-  }
-  return out;
-}
 
 std::string percent(std::int64_t part, const SummaryLine& l) {
   char text[32];
@@ -43,8 +32,8 @@ std::string html_of(const std::vector<SummaryLine>& lines, double seconds, std::
   for (const auto& l : lines) {
     char tail[64];
     std::snprintf(tail, sizeof tail, "<td>%lld</td><td>%.3f</td></tr>\n", static_cast<long long>(l.top_cell), l.seconds);
-    h += "<tr><td><a href=\"" + escaped(l.folder) + "/report.html\"><img alt=\"\" src=\"" + escaped(l.folder) + "/overlay.png\"></a></td><td><a href=\"" + escaped(l.folder) + "/report.html\">" +
-         escaped(l.name) + "</a></td><td>" + escaped(l.label_name) + "</td><td>" + l.verdict + (l.vacuous ? ", vacuous" : "") + (l.complete ? "" : ", incomplete") + "</td><td>" + percent(l.ordered, l) +
+    h += "<tr><td><a href=\"" + escaped_html(l.folder) + "/report.html\"><img alt=\"\" src=\"" + escaped_html(l.folder) + "/overlay.png\"></a></td><td><a href=\"" + escaped_html(l.folder) + "/report.html\">" +
+         escaped_html(l.name) + "</a></td><td>" + escaped_html(l.label_name) + "</td><td>" + l.verdict + (l.vacuous ? ", vacuous" : "") + (l.complete ? "" : ", incomplete") + "</td><td>" + percent(l.ordered, l) +
          "</td><td>" + percent(l.equal, l) + "</td>" + tail;
   }
   return h + "</table>\n</html>\n";
