@@ -67,10 +67,15 @@ void summarise(EvaMap& m, Estimate estimate, double tau) {
     m.irrelevant += m.upper[u] <= m.tau;
     for (std::size_t v = u + 1; v < n; ++v) {
       // D(u) - D(v) = AO(B_v) - AO(B_u)
-      const double u_above = std::min(sub_up(m.verified[v], m.attained[u]), sub_up(m.upper[u], m.lower[v])),
-                   v_above = std::min(sub_up(m.verified[u], m.attained[v]), sub_up(m.upper[v], m.lower[u]));
+      double u_above = sub_up(m.verified[v], m.attained[u]), v_above = sub_up(m.verified[u], m.attained[v]);
+      bool apart = m.verified[u] < m.attained[v] || m.verified[v] < m.attained[u];
+      if (!m.difference.empty()) {  // else the intervals know nothing more, and certificates count by overlaps alone
+        u_above = std::min(u_above, sub_up(m.upper[u], m.lower[v]));
+        v_above = std::min(v_above, sub_up(m.upper[v], m.lower[u]));
+        apart = apart || m.lower[u] > m.upper[v] || m.lower[v] > m.upper[u];
+      }
       if (!m.certified) ++m.undecided;
-      else if (m.verified[u] < m.attained[v] || m.verified[v] < m.attained[u] || m.lower[u] > m.upper[v] || m.lower[v] > m.upper[u]) ++m.ordered;
+      else if (apart) ++m.ordered;
       else if (u_above <= m.tau && v_above <= m.tau) ++m.equal;
       else ++m.undecided;
     }
