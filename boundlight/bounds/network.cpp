@@ -5,6 +5,7 @@
 #include <set>
 
 #include "boundlight/bounds/ops/op.hpp"
+#include "boundlight/bounds/rewrites.hpp"
 
 namespace boundlight {
 namespace {
@@ -61,6 +62,8 @@ Result<void> check_inputs(const Node& node, const OpInfo& op) {
     if (k >= n || node.inputs[static_cast<std::size_t>(k)] == kAbsent) return refuse("its input " + std::to_string(k + 1) + " is missing");
   return {};
 }
+
+constexpr std::int64_t kRewrittenOpset = 20;  // of the operators that stand for another one
 
 class Preparer {
  public:
@@ -180,6 +183,7 @@ class Preparer {
       BL_TRY(folded, fold(node, view, *op));
       if (folded) return {};
     }
+    if (needs_rewriting(view)) return rewrite(node, view, made.node.inputs);
     const int index = static_cast<int>(network_->nodes.size());
     for (std::size_t s = 0; s < node.outputs.size(); ++s) {
       if (node.outputs[s] == kAbsent) continue;
@@ -193,6 +197,50 @@ class Preparer {
       made.node.outputs[s] = map_[static_cast<std::size_t>(node.outputs[s])] = append(std::move(value));
     }
     network_->nodes.push_back(std::move(made));
+    return {};
+  }
+
+  // The node as other operators (rewrites.hpp); the last one's value takes the name of the node's output.
+  Result<void> rewrite(const Node& node, const NodeView& view, const std::vector<ValueId>& inputs) {
+    const std::string name = graph_.values[static_cast<std::size_t>(node.outputs[0])].name;
+    const auto append_constant = [&](const Tensor& tensor) {
+      NetworkValue value;
+      value.name = name + "/" + std::to_string(network_->values.size());
+      set_constant(value, tensor);
+      return append(std::move(value));
+    };
+    Rewriting to;
+    to.constant = append_constant;
+    to.node = [&](const char* op, std::vector<ValueId> in, Rewriting::Attributes attributes) -> Result<ValueId> {
+      NetworkNode made{node, find_op(op)};
+      made.node.op = op;
+      made.node.version = kRewrittenOpset;
+      made.node.attributes = std::move(attributes);
+      made.node.inputs = std::move(in);
+      NodeView part;
+      part.node = &made.node;
+      for (const ValueId id : made.node.inputs) part.inputs.push_back(&network_->values[static_cast<std::size_t>(id)]);
+      BL_TRY(shapes, made.op->infer(part));
+      if (can_fold(part, *made.op)) {
+        std::vector<const Tensor*> tensors;
+        for (const auto* value : part.inputs) tensors.push_back(&*value->constant);
+        BL_TRY(folded, made.op->evaluate(part, tensors));
+        return append_constant(folded[0]);
+      }
+      NetworkValue value;
+      value.name = name + "/" + std::to_string(network_->values.size());
+      value.type = shapes[0].type;
+      value.shape = shapes[0].shape;
+      value.size = element_count(value.shape).value();
+      value.producer = static_cast<int>(network_->nodes.size());
+      made.node.outputs = {append(std::move(value))};
+      network_->nodes.push_back(std::move(made));
+      return network_->nodes.back().node.outputs[0];
+    };
+    BL_TRY(id, rewritten(view, inputs, to));
+    network_->values[static_cast<std::size_t>(id)].name = name;
+    map_[static_cast<std::size_t>(node.outputs[0])] = id;
+    network_->notes.push_back("node " + node.name + " (" + node.op + ") has variable weights; it is computed as products of gathered elements and sums");
     return {};
   }
 

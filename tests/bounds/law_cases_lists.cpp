@@ -43,6 +43,57 @@ LawOracle layer_norm(std::size_t width, double epsilon) {
   };
 }
 
+// Scale per column, bias per row.
+LawOracle scaled_layer_norm(std::size_t rows, std::size_t width, double epsilon) {
+  return [=](const BigInputs& in) {
+    auto y = layer_norm(width, epsilon)({in[0], in[1]});
+    for (std::size_t r = 0; r < rows; ++r)
+      for (std::size_t k = 0; k < width; ++k) y[r * width + k] += in[2][r];
+    return y;
+  };
+}
+
+// Two channels of side x side, each with its own kernel x kernel filter; one row of padding above.
+LawOracle per_channel_convolution(std::size_t side, std::size_t kernel) {
+  return [=](const BigInputs& in) {
+    std::vector<Big> y;
+    for (std::size_t c = 0; c < 2; ++c)
+      for (std::size_t r = 0; r < side + 2 - kernel; ++r)
+        for (std::size_t q = 0; q + kernel <= side; ++q) {
+          Big sum = in[2][c];
+          for (std::size_t i = 0; i < kernel; ++i)
+            for (std::size_t j = 0; j < kernel; ++j)
+              if (r + i >= 1) sum += in[0][(c * side + r + i - 1) * side + q + j] * in[1][(c * kernel + i) * kernel + j];
+          y.push_back(sum);
+        }
+    return y;
+  };
+}
+
+// Two filters of `kernel` over one line of `size`.
+LawOracle filters(std::size_t size, std::size_t kernel) {
+  return [=](const BigInputs& in) {
+    std::vector<Big> y;
+    for (std::size_t o = 0; o < 2; ++o)
+      for (std::size_t q = 0; q + kernel <= size; ++q) {
+        Big sum = 0;
+        for (std::size_t k = 0; k < kernel; ++k) sum += in[0][q + k] * in[1][o * kernel + k];
+        y.push_back(sum);
+      }
+    return y;
+  };
+}
+
+// A line of `size` spread out by two filters of `step` taps, side by side.
+LawOracle spread_out(std::size_t size, std::size_t step) {
+  return [=](const BigInputs& in) {
+    std::vector<Big> y;
+    for (std::size_t o = 0; o < 2; ++o)
+      for (std::size_t i = 0; i < size * step; ++i) y.push_back(Big(in[0][i / step] * in[1][o * step + i % step] + in[2][o]));
+    return y;
+  };
+}
+
 // alpha op(A) op(B) + beta C, C of one row or none.
 LawOracle product(std::size_t m, std::size_t k, std::size_t n, double alpha = 1, double beta = 1, bool ta = false, bool tb = false) {
   return [=](const BigInputs& in) {
@@ -108,6 +159,11 @@ std::vector<LawCase> law_cases_lists() {
       formula("LogSoftmax", "2x3", {variable({2, 3})}, {}, rows(3, logged)),
       formula("LayerNormalization", "2x4", {variable({2, 4}), weights({4}), weights({4})}, {}, layer_norm(4, epsilon)),
       formula("LayerNormalization", "3x2 without bias", {variable({3, 2}), weights({2})}, {{"epsilon", 0.5}}, layer_norm(2, 0.5)),
+      formula("LayerNormalization", "variable scale and bias", {variable({2, 3}), variable({3}), variable({2, 1})}, {}, scaled_layer_norm(2, 3, epsilon)),
+      formula("Conv", "variable weights", {variable({1, 2, 3, 3}), variable({2, 1, 2, 2}), variable({2})}, {{"group", std::int64_t{2}}, {"pads", Integers{1, 0, 0, 0}}},
+              per_channel_convolution(3, 2)),
+      formula("Conv", "variable weights, constant image", {weights({1, 1, 4}), variable({2, 1, 3})}, {{"strides", Integers{1}}}, filters(4, 3)),
+      formula("ConvTranspose", "variable weights", {variable({1, 1, 3}), variable({1, 2, 2}), variable({2})}, {{"strides", Integers{2}}}, spread_out(3, 2)),
       formula("MatMul", "both vary", {variable({2, 3}), variable({3, 2})}, {}, product(2, 3, 2)),
       formula("Gemm", "both vary", {variable({2, 3}), variable({3, 2})}, {}, product(2, 3, 2)),
       formula("Gemm", "all vary, transposed, scaled", {variable({3, 2}), variable({2, 3}), variable({2})},

@@ -47,10 +47,10 @@ class Spoiled : public Engine {
   Spoil spoil_;
 };
 
-// The first case of an operator on an engine that is spoiled.
+// The first case of an operator (with constant weights, where it has any) on an engine that is spoiled.
 LawFindings spoiled(const std::string& op, const Spoil& spoil) {
   for (const auto& c : law_cases()) {
-    if (c.op != op) continue;
+    if (c.op != op || c.label.find("variable weights") != std::string::npos) continue;
     LawRun run{c, 17, [spoil](std::shared_ptr<const Network> n) -> Result<std::unique_ptr<Engine>> {
                  auto good = make_engine(std::move(n));
                  if (!good.ok()) return good.error();

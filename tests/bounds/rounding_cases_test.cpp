@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "support/exact_cells.hpp"
+#include "support/graph_build.hpp"
 #include "support/hard_nets.hpp"
 
 using namespace boundlight;
@@ -13,15 +14,15 @@ using namespace boundlight::test;
 
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kBeyond = std::numeric_limits<double>::infinity();
 const std::vector<Method> kMethods = {Method::interval, Method::forward, Method::crown, Method::combined};
 const std::vector<Precision> kPrecisions = {Precision::single, Precision::dual, Precision::automatic};
 
-struct Bounds {
+struct OutputBounds {
   double lower, upper;
 };
 
-Bounds first_output(Engine& engine, const std::vector<double>& lower, const std::vector<double>& upper, const BoundOptions& options) {
+OutputBounds first_output(Engine& engine, const std::vector<double>& lower, const std::vector<double>& upper, const BoundOptions& options) {
   const Network& n = engine.network();
   const auto found = engine.bound(box_of(lower, upper), elements_of(n, n.values[static_cast<std::size_t>(n.outputs[0])].name), options);
   if (!found.ok()) throw std::runtime_error(found.error().text());
@@ -57,7 +58,7 @@ TEST_CASE("T7: a bias of 2^25 does not absorb the truth") {
   every_setting([&](BoundOptions options) {
     for (const Semantics s : {Semantics::real, Semantics::float32_any_order}) {
       options.semantics = s;
-      const Bounds b = first_output(*engine, {-1e-3, -1e-3}, {1e-3, 1e-3}, options);
+      const OutputBounds b = first_output(*engine, {-1e-3, -1e-3}, {1e-3, 1e-3}, options);
       CHECK(b.lower <= -1.002);
       CHECK(b.upper >= -0.998);
       if (s == Semantics::float32_any_order) CHECK(b.upper >= 0);  // what binary32 says: 0
@@ -75,7 +76,7 @@ TEST_CASE("T8: every order of summation lies in the deployed bounds") {
   std::vector<float> w(row.begin(), row.end()), x(1002, 1.0F);
   std::mt19937_64 random(8);
   every_setting([&](BoundOptions options) {
-    Bounds b = first_output(*engine, ones, ones, options);
+    OutputBounds b = first_output(*engine, ones, ones, options);
     CHECK(b.lower <= 1000);
     CHECK(b.upper >= 1000);
     options.semantics = Semantics::float32_any_order;
@@ -102,7 +103,7 @@ TEST_CASE("T9: a trigger neuron behind 2^60") {
   net.layers.push_back({{{1, -big}}, {0}});
   auto engine = engine_of(net);
   every_setting([&](BoundOptions options) {
-    Bounds b = first_output(*engine, {0}, {0.5}, options);
+    OutputBounds b = first_output(*engine, {0}, {0.5}, options);
     CHECK(b.lower <= 1);
     CHECK(b.upper >= 1);
     options.semantics = Semantics::float32_any_order;
@@ -127,9 +128,9 @@ TEST_CASE("T11, T12: boxes of no width, of one unit, of subnormals and signed ze
     const ExactCells cells(net, lower, upper);
     const ExactRange& range = cells.ranges.back()[0];
     every_setting([&](const BoundOptions& options) {
-      const Bounds b = first_output(*engine, lower, upper, options);
-      CHECK((b.lower == -kInfinity || exact(b.lower) <= range.lower));
-      CHECK((b.upper == kInfinity || exact(b.upper) >= range.upper));
+      const OutputBounds b = first_output(*engine, lower, upper, options);
+      CHECK((b.lower == -kBeyond || exact(b.lower) <= range.lower));
+      CHECK((b.upper == kBeyond || exact(b.upper) >= range.upper));
     });
   }
 }
@@ -142,8 +143,8 @@ TEST_CASE("T12: an empty region is vacuous and is said to be empty") {
   const Network& net = engine->network();
   const auto found = engine->bound(box_of(lower, upper), elements_of(net, net.values[static_cast<std::size_t>(net.outputs[0])].name), {});
   REQUIRE(found.ok());
-  CHECK(found.value().lower[0] == kInfinity);
-  CHECK(found.value().upper[0] == -kInfinity);
+  CHECK(found.value().lower[0] == kBeyond);
+  CHECK(found.value().upper[0] == -kBeyond);
   CHECK(std::any_of(found.value().notes.begin(), found.value().notes.end(), [](const std::string& s) { return s.find("empty") != std::string::npos; }));
 }
 
@@ -154,23 +155,23 @@ TEST_CASE("T15: what is not a number is never a bound") {
   net.layers.push_back({{{1, -1}}, {0}});
   auto engine = engine_of(net);
   const std::vector<std::pair<std::vector<double>, std::vector<double>>> lost = {
-      {{nan, 0}, {1, 1}}, {{0, 0}, {nan, 1}}, {{-kInfinity, 0}, {1, 1}}, {{0, 0}, {kInfinity, 1}}, {{-1e39, -1e39}, {1e39, 1e39}}, {{-1e308, 0}, {1e308, 1e308}}};
+      {{nan, 0}, {1, 1}}, {{0, 0}, {nan, 1}}, {{-kBeyond, 0}, {1, 1}}, {{0, 0}, {kBeyond, 1}}, {{-1e39, -1e39}, {1e39, 1e39}}, {{-1e308, 0}, {1e308, 1e308}}};
   for (const auto& [lower, upper] : lost)
     every_setting([&](const BoundOptions& options) {
-      const Bounds b = first_output(*engine, lower, upper, options);
+      const OutputBounds b = first_output(*engine, lower, upper, options);
       CHECK(b.lower < 0);  // nothing may be claimed but what the box [-1, 1]^2 refutes as well
       CHECK(b.upper > 0);
       CHECK_FALSE(std::isnan(b.lower));
       CHECK_FALSE(std::isnan(b.upper));
     });
-  for (const double bad : {nan, kInfinity, -kInfinity}) {
+  for (const double bad : {nan, kBeyond, -kBeyond}) {
     DenseNet broken = net;
     broken.layers[0].weight[0][0] = bad;
     auto other = engine_of(broken);
     every_setting([&](const BoundOptions& options) {
-      const Bounds b = first_output(*other, {-1, -1}, {1, 1}, options);
-      CHECK(b.lower == -kInfinity);
-      CHECK(b.upper == kInfinity);
+      const OutputBounds b = first_output(*other, {-1, -1}, {1, 1}, options);
+      CHECK(b.lower == -kBeyond);
+      CHECK(b.upper == kBeyond);
     });
   }
 }
@@ -190,7 +191,7 @@ TEST_CASE("T17: smaller regions have no looser bounds, with fixed slopes") {
         options.method = m;
         options.slopes = rule;
         options.precision = Precision::dual;
-        const Bounds wide = first_output(*engine, c.lower, c.upper, options), narrow = first_output(*engine, lower, upper, options);
+        const OutputBounds wide = first_output(*engine, c.lower, c.upper, options), narrow = first_output(*engine, lower, upper, options);
         const double slack = 1e-12 * (1 + std::fabs(wide.lower) + std::fabs(wide.upper));
         CHECK(narrow.lower >= wide.lower - slack);
         CHECK(narrow.upper <= wide.upper + slack);
@@ -205,12 +206,32 @@ TEST_CASE("combined is not looser than any engine that it combines") {
     BoundOptions options;
     options.precision = Precision::dual;
     options.method = Method::combined;
-    const Bounds both = first_output(*engine, c.lower, c.upper, options);
+    const OutputBounds both = first_output(*engine, c.lower, c.upper, options);
     for (const Method m : {Method::interval, Method::forward, Method::crown}) {
       options.method = m;
-      const Bounds one = first_output(*engine, c.lower, c.upper, options);
+      const OutputBounds one = first_output(*engine, c.lower, c.upper, options);
       CHECK(both.lower >= one.lower - 1e-12 * (1 + std::fabs(one.lower)));
       CHECK(both.upper <= one.upper + 1e-12 * (1 + std::fabs(one.upper)));
     }
   }
+}
+
+TEST_CASE("constants of a Sum that cancel: the exact value, and binary32 in every order of addition") {
+  const double large = 1e8, small = static_cast<double>(0.1F);
+  GraphBuilder g(DataType::float32);
+  const ValueId x = g.input({1});
+  auto engine = engine_of(g.network({g.node("Sum", {g.constant({1}, {large}), x, g.constant({1}, {small}), g.constant({1}, {-large})})}));
+  every_setting([&](BoundOptions options) {
+    OutputBounds b = first_output(*engine, {0.75}, {0.75}, options);
+    CHECK(exact(b.lower) <= exact(0.75) + exact(small));
+    CHECK(exact(b.upper) >= exact(0.75) + exact(small));
+    options.semantics = Semantics::float32_any_order;
+    b = first_output(*engine, {0.75}, {0.75}, options);
+    std::vector<float> terms = {-1e8F, 0.1F, 0.75F, 1e8F};
+    do {
+      const float sum = ((terms[0] + terms[1]) + terms[2]) + terms[3];
+      CHECK(b.lower <= sum);
+      CHECK(b.upper >= sum);
+    } while (std::next_permutation(terms.begin(), terms.end()));
+  });
 }

@@ -2,6 +2,7 @@
 // sample; every other combination is a product (products.hpp, bilinear.hpp), then alpha times it plus beta C (chain_kernel.hpp).
 #include "boundlight/bounds/ops/bilinear.hpp"
 #include "boundlight/bounds/ops/chain_kernel.hpp"
+#include "boundlight/bounds/ops/constants.hpp"
 #include "boundlight/bounds/ops/linear.hpp"
 #include "boundlight/bounds/ops/products.hpp"
 #include "boundlight/bounds/ops/sparse.hpp"
@@ -183,6 +184,64 @@ class GemmTail : public SparseKernel<T> {
   BiasGradient<T> bias_;
 };
 
+// A product of two constants below a variable C.
+template <class T>
+class ConstantProduct : public ConstantsKernel<T> {
+ public:
+  ConstantProduct(Device& d, const NodeView& node, const ProductShape& p)
+      : ConstantsKernel<T>(d, values_of(node, p)), p_(p), a_(weights_of<T>(d, *node.inputs[0]->constant)), b_(weights_of<T>(d, *node.inputs[1]->constant)) {}
+
+  // d A = G B^T and d B = A^T G, summed over the batch.
+  void vjp(Device& d, const T* const*, const T* const*, const T* const* grad_out, T* const* grad_in, std::int64_t batch) const override {
+    const T *g = grad_out[0], *a = a_.data.data(), *b = b_.data.data();
+    const std::int64_t m = p_.m, k = p_.k, n = p_.n;
+    const bool ta = p_.ta, tb = p_.tb;
+    if (T* to = grad_in[0])
+      d.map(m * k, [=] BL_HD(std::int64_t i) {
+        const std::int64_t row = ta ? i % m : i / k, inner = ta ? i / m : i % k;
+        T sum = 0;
+        for (std::int64_t s = 0; s < batch; ++s)
+          for (std::int64_t j = 0; j < n; ++j) sum += g[(s * m + row) * n + j] * b[tb ? j * k + inner : inner * n + j];
+        to[i] += sum;
+      });
+    if (T* to = grad_in[1])
+      d.map(k * n, [=] BL_HD(std::int64_t i) {
+        const std::int64_t inner = tb ? i % k : i / n, column = tb ? i / k : i % n;
+        T sum = 0;
+        for (std::int64_t s = 0; s < batch; ++s)
+          for (std::int64_t r = 0; r < m; ++r) sum += a[ta ? inner * m + r : r * k + inner] * g[(s * m + r) * n + column];
+        to[i] += sum;
+      });
+  }
+
+ private:
+  // Deployed: sums of k products in any order.
+  static ConstantValues values_of(const NodeView& node, const ProductShape& p) {
+    const auto a = node.inputs[0]->constant->to_doubles(), b = node.inputs[1]->constant->to_doubles();
+    const double gamma = gamma_up<float>(p.k + 1) * 1.0000001, tiny = static_cast<double>(smallest_normal<float>) * static_cast<double>(p.k + 1);
+    ConstantValues values;
+    for (std::int64_t r = 0; r < p.m; ++r)
+      for (std::int64_t c = 0; c < p.n; ++c) {
+        double near = 0, sizes = 0;
+        Interval real(0);
+        for (std::int64_t i = 0; i < p.k; ++i) {
+          const double x = a[static_cast<std::size_t>(p.ta ? i * p.m + r : r * p.k + i)], y = b[static_cast<std::size_t>(p.tb ? c * p.k + i : i * p.n + c)];
+          near += x * y;
+          sizes += std::fabs(x * y);
+          real = real + Interval(x) * Interval(y);
+        }
+        const double error = next_up(gamma * sizes * 1.0000001 + tiny);
+        values.value.push_back(near);
+        values.real.push_back(real);
+        values.deployed.emplace_back(sub_down(real.lo, error), add_up(real.hi, error));
+      }
+    return values;
+  }
+
+  ProductShape p_;
+  Weights<T> a_, b_;
+};
+
 template <class T>
 std::unique_ptr<Kernel<T>> make_tail(Device& d, const NodeView& node, std::int64_t size) {
   const double alpha = node.real("alpha", 1), beta = node.real("beta", 1);
@@ -209,10 +268,9 @@ std::unique_ptr<Kernel<T>> make_tail(Device& d, const NodeView& node, std::int64
   return std::make_unique<GemmTail<T>>(d, node, in, terms, offset);
 }
 
-// Any sides variable but C alone.
+// Any sides variable.
 template <class T>
 Result<std::unique_ptr<Kernel<T>>> make_general(Device& d, const NodeView& node) {
-  if (!node.variable(0) && !node.variable(1)) return refuse("has a variable C and a product of constants; fold the product in the model");
   ProductShape p;
   p.ta = node.integer("transA", 0) != 0;
   p.tb = node.integer("transB", 0) != 0;
@@ -223,6 +281,8 @@ Result<std::unique_ptr<Kernel<T>>> make_general(Device& d, const NodeView& node)
   std::unique_ptr<Kernel<T>> product;
   if (node.variable(0) && node.variable(1)) {
     product = std::make_unique<BilinearKernel<T>>(d, p, node.size(0), node.size(1));
+  } else if (!node.variable(0) && !node.variable(1)) {
+    product = std::make_unique<ConstantProduct<T>>(d, node, p);
   } else {
     const int side = node.variable(0) ? 0 : 1;
     std::vector<std::int64_t> in(2, 0);

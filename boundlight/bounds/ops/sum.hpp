@@ -1,6 +1,8 @@
 // SumKernel: y = sum_k s_k x_k + w with numpy broadcasting and signs s_k = +-1; constants become w. Add, Sub, Sum, Neg.
 #pragma once
 
+#include <cmath>
+
 #include "boundlight/bounds/ops/readers.hpp"
 #include "boundlight/bounds/ops/linear.hpp"
 #include "boundlight/bounds/ops/typed.hpp"
@@ -18,8 +20,13 @@ class SumKernel : public LinearKernel<T> {
     Buffer<std::int32_t> readers_at, readers;
   };
 
-  SumKernel(std::vector<std::int64_t> in, std::int64_t out, Shape shape, std::vector<Term> terms, Weights<T> w, std::int64_t most_readers, double relative, std::int64_t count)
-      : LinearKernel<T>(std::move(in), {out}), shape_(std::move(shape)), terms_(std::move(terms)), w_(std::move(w)), most_readers_(most_readers), relative_(relative), count_(count) {
+  // Errors of w, which several constants were added up to, [out size] or null (LinearKernel::offset_radius).
+  struct Radii {
+    Buffer<double> real, deployed;
+  };
+
+  SumKernel(std::vector<std::int64_t> in, std::int64_t out, Shape shape, std::vector<Term> terms, Weights<T> w, std::int64_t most_readers, Radii radii)
+      : LinearKernel<T>(std::move(in), {out}), shape_(std::move(shape)), terms_(std::move(terms)), w_(std::move(w)), radii_(std::move(radii)), most_readers_(most_readers) {
     for (const auto& t : terms_) all_same_ = all_same_ && (t.same || !t.source);
   }
 
@@ -107,11 +114,12 @@ class SumKernel : public LinearKernel<T> {
     }
   }
   const T* offset(int) const override { return w_.data.size() ? w_.data.data() : nullptr; }
-  std::int64_t terms_ahead() const override { return count_; }
+  const double* offset_radius(int, bool deployed) const override { return deployed ? radii_.deployed.data() : radii_.real.data(); }
+  std::int64_t terms_ahead() const override { return static_cast<std::int64_t>(terms_.size()); }
   std::int64_t terms_back() const override { return most_readers_; }
-  double relative_error() const override { return relative_; }
+  double relative_error() const override { return w_.relative; }
   bool passes_rows() const override {
-    bool as_is = one_to_one();
+    bool as_is = one_to_one() && !radii_.real;
     for (std::size_t k = 0; k < terms_.size(); ++k) as_is = as_is && (this->in_sizes()[k] == 0 || (terms_[k].same && terms_[k].sign == T(1)));
     return as_is;
   }
@@ -125,9 +133,8 @@ class SumKernel : public LinearKernel<T> {
   Shape shape_;
   std::vector<Term> terms_;
   Weights<T> w_;
+  Radii radii_;
   std::int64_t most_readers_;
-  double relative_;
-  std::int64_t count_;
   bool all_same_ = true;
 };
 
@@ -137,7 +144,7 @@ Result<std::unique_ptr<Kernel<T>>> make_signed_sum(Device& d, const NodeView& no
   const std::int64_t size = node.outputs[0]->size;
   std::vector<std::int64_t> in;
   std::vector<typename SumKernel<T>::Term> terms;
-  std::vector<double> w;
+  std::vector<double> w, sizes;  // sum of the constants and of their magnitudes
   std::int64_t most = 1;
   int constants = 0;
   for (std::size_t k = 0; k < node.inputs.size(); ++k) {
@@ -154,17 +161,29 @@ Result<std::unique_ptr<Kernel<T>>> make_signed_sum(Device& d, const NodeView& no
     } else {
       const auto c = node.inputs[k]->constant->to_doubles();
       w.resize(static_cast<std::size_t>(size), 0.0);
-      for (std::size_t e = 0; e < w.size(); ++e) w[e] += signs[k] * c[static_cast<std::size_t>(source[e])];
+      sizes.resize(w.size(), 0.0);
+      for (std::size_t e = 0; e < w.size(); ++e) {
+        w[e] += signs[k] * c[static_cast<std::size_t>(source[e])];
+        sizes[e] += std::fabs(c[static_cast<std::size_t>(source[e])]);
+      }
       ++constants;
     }
     in.push_back(node.variable(k) ? node.size(k) : 0);
     terms.push_back(std::move(t));
   }
-  // Several constants are added up here, in double; cancellation can make that error large against the sum.
-  if (constants > 1) return refuse("adds several constants; fold them in the model");
-  auto weights = weights_of<T>(d, w);
-  const double relative = weights.relative;
-  return std::unique_ptr<Kernel<T>>(std::make_unique<SumKernel<T>>(in, size, shape, std::move(terms), std::move(weights), most, relative, static_cast<std::int64_t>(node.inputs.size())));
+  // Several constants were added up in double, and their sum may have cancelled: what that lost, and what the deployed network may
+  // lose where it adds them to x one after the other (gamma_(n+1) (|x| + |w|) is charged anyway), is measured by their magnitudes.
+  typename SumKernel<T>::Radii radii;
+  if (constants > 1) {
+    const auto n = static_cast<std::int64_t>(node.inputs.size());
+    std::vector<double> real, deployed;
+    for (const double m : sizes) {
+      real.push_back(next_up(gamma_up<double>(n) * 1.0000001 * m));
+      deployed.push_back(next_up(real.back() + gamma_up<float>(n + 1) * 1.0000001 * m));
+    }
+    radii = {uploaded(d, real), uploaded(d, deployed)};
+  }
+  return std::unique_ptr<Kernel<T>>(std::make_unique<SumKernel<T>>(in, size, shape, std::move(terms), weights_of<T>(d, w), most, std::move(radii)));
 }
 
 }  // namespace boundlight::BL_NS
