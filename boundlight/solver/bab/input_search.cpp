@@ -1,4 +1,4 @@
-// Branch and bound over the inputs: the box is bisected where the bounding planes vary most, clipped by them where a single
+// Branch and bound over the inputs: the box is bisected where the bounding planes of the constraints vary most, clipped by them where a single
 // disjunct is left, and every part is bounded anew. Boxes of the neurons are handed from a region to its parts.
 //
 // Regions are taken from the end of the frontier in batches of a fixed size, and judged independently, so that the tree does not
@@ -259,7 +259,9 @@ void Search::judge(Domain& d, std::size_t b) {
     ++left;
     last = t;
     const std::vector<double> steep = planes.combined(m.lambda);
-    for (std::size_t k = 0; k < group_.varying.size(); ++k) j.slope[k] += std::fabs(steep[static_cast<std::size_t>(group_.varying[k])]);
+    // Of every constraint, not of their combination: the best one is flat where its parts cancel, and says little about the parts.
+    for (std::size_t i = 0; i < planes.rows(); ++i)
+      for (std::size_t k = 0; k < group_.varying.size(); ++k) j.slope[k] += std::fabs(planes.slope[i * planes.inputs + static_cast<std::size_t>(group_.varying[k])]);
     if (m.margin <= j.margin || j.corner.empty()) {
       j.margin = m.margin;
       j.corner = box.lower;

@@ -10,6 +10,7 @@
 
 #include "boundlight/bounds/network.hpp"
 #include "boundlight/core/interval.hpp"
+#include "boundlight/core/rounding.hpp"
 #include "boundlight/solver/spec/property.hpp"
 
 namespace boundlight::bab {
@@ -48,7 +49,7 @@ double least(const std::vector<double>& a, const double* lower, const double* up
 
 // Is `bound`, a lower bound of the row's left side, enough to exclude it?
 inline bool excludes(const ConstraintRow& row, double bound) { return row.strict ? bound >= row.bound : bound > row.bound; }
-// > 0 proves (>= where strict); rounded down.
-inline double margin(const ConstraintRow& row, double bound) { return bound - row.bound; }
+// By how much, rounded down: > 0 proves (>= where strict).
+inline double margin(const ConstraintRow& row, double bound) { return sub_down(bound, row.bound); }
 
 }  // namespace boundlight::bab
