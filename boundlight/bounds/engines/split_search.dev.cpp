@@ -18,6 +18,7 @@ void check_search(const Network& network, const SplitSearch& s) {
          "SplitSearch: aim needs a box per region");
   for (std::size_t i = 0; s.aim && i < s.aim->lower.size(); ++i)
     demand(s.regions->lower[i] <= s.aim->lower[i] && s.aim->lower[i] <= s.aim->upper[i] && s.aim->upper[i] <= s.regions->upper[i], "SplitSearch: aim must lie inside the regions");
+  demand(!s.boxes_as_given || !s.options.sound, "SplitSearch: boxes taken as they are give no bounds (sound = false)");
   demand(s.forms->want_lower && !s.forms->want_upper, "SplitSearch: lower bounds only");
   const auto rows = static_cast<std::size_t>(s.forms->rows), lines = static_cast<std::size_t>(s.regions->batch) * rows;
   demand(s.enough.empty() || s.enough.size() == lines, "SplitSearch: enough needs a number per line");
@@ -80,6 +81,27 @@ void mark_empty(Device& d, BoxView<T> box, std::int64_t batch, std::int64_t size
   for (std::size_t b = 0; b < host.size(); ++b) empty[b] = empty[b] || host[b] > 0;
 }
 
+template <class T>
+BoxArrays<T> given_boxes(const Model<T>& model, const Regions& regions, const ValueBoxes& known) {
+  Device& d = model.device();
+  const Network& network = model.network();
+  BoxArrays<T> boxes = model.input_boxes(regions.lower.data(), regions.upper.data(), regions.batch);
+  for (std::size_t v = 0; v < network.values.size(); ++v) {
+    if (network.values[v].constant || boxes.lower[v]) continue;
+    const std::int64_t n = regions.batch * network.values[v].size;
+    std::vector<T> lower(static_cast<std::size_t>(n), T(-1)), upper(static_cast<std::size_t>(n), T(1));
+    if (!known.lower[v].empty()) {
+      demand(static_cast<std::int64_t>(known.lower[v].size()) == n, "SplitSearch: known boxes need batch x size numbers");
+      for (std::size_t i = 0; i < lower.size(); ++i) lower[i] = static_cast<T>(known.lower[v][i]), upper[i] = static_cast<T>(known.upper[v][i]);
+    }
+    boxes.lower[v] = d.template buffer<T>(n);
+    boxes.upper[v] = d.template buffer<T>(n);
+    d.upload(boxes.lower[v].data(), lower.data(), n);
+    d.upload(boxes.upper[v].data(), upper.data(), n);
+  }
+  return boxes;
+}
+
 template <class U>
 std::vector<float> floats(const std::vector<U>& from) {
   return {from.begin(), from.end()};
@@ -94,9 +116,10 @@ Result<void> EngineImpl::search_as(SplitSearch& s) {
   BuildReport report;
   const CleanRegions c = clean(network, *s.regions);
   BoxBuilder<T> builder(*made, c.regions, s.options, s.known, nullptr, report);
-  builder.build({s.forms->value}, BoxBuilder<T>::Effort::interval);
+  if (s.boxes_as_given) builder.adopt(given_boxes(*made, c.regions, *s.known));
+  else builder.build({s.forms->value}, BoxBuilder<T>::Effort::interval);
   std::vector<bool> empty = c.empty;
-  for (std::size_t v = 0; v < network.values.size(); ++v)
+  for (std::size_t v = 0; v < network.values.size() && !s.boxes_as_given; ++v)
     if (builder.boxes().lower[v]) mark_empty(device_, builder.boxes().view(static_cast<ValueId>(v)), s.regions->batch, network.values[v].size, empty);
   const auto rows = static_cast<std::size_t>(s.forms->rows);
   std::vector<double> enough = s.enough;

@@ -28,6 +28,9 @@ struct SplitSearch {
   const Regions* regions = nullptr;
   const Forms* forms = nullptr;
   const ValueBoxes* known = nullptr;
+  // Known boxes are taken as they are, others are [-1, 1] and no interval steps are made: for what a network is where its activations
+  // are made to behave as the boxes say. With BoundOptions::sound = false only; results are no bounds.
+  bool boxes_as_given = false;
   // Boxes inside the regions, one per region (null: the regions): slopes and multipliers are searched for the minimum over these,
   // and `lower` holds on them alone. Planes still hold on the regions' parts.
   const Regions* aim = nullptr;

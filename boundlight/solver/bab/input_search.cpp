@@ -10,12 +10,10 @@
 #include <tbb/parallel_for.h>
 
 #include "boundlight/core/rounding.hpp"
-#include "boundlight/solver/bab/archive.hpp"
 #include "boundlight/solver/bab/planes.hpp"
-#include "boundlight/solver/bab/search.hpp"
+#include "boundlight/solver/bab/tree_search.hpp"
 
 namespace boundlight::bab {
-namespace input_search {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -28,7 +26,7 @@ constexpr std::string_view kLinear[] = {"Gemm", "MatMul", "Conv", "Add", "Sub", 
 
 // Boxes of the neurons that matter, in float, outward; shared by the parts of a region.
 struct Inherited {
-  std::vector<float> lower, upper;  // the values of Search::kept_ one after the other
+  std::vector<float> lower, upper;  // the values of InputSearch::kept_ one after the other
 };
 
 struct Domain {
@@ -56,10 +54,19 @@ void fields(A& a, Domain& d) {
   all(a, d.lower, d.upper, d.open, d.node, d.depth, d.volume);
 }
 
-class Search {
+class InputSearch : public TreeSearch<InputSearch, Domain> {
  public:
-  explicit Search(SearchContext& context);
-  Result<End> run();
+  explicit InputSearch(SearchContext& context);
+
+  Result<void> prepare() { return {}; }
+  Result<bool> start();
+  Result<void> go_on();
+  Result<bool> step(std::vector<Domain>& batch);
+  std::size_t batch() const { return static_cast<std::size_t>(c_.watch.options.batch > 0 ? c_.watch.options.batch : kBatch); }
+  std::uint64_t bytes_of(const Domain&) const { return bytes_; }
+  void mark_open(const Domain& d, std::vector<bool>& open) const {
+    for (std::size_t t = 0; t < open.size(); ++t) open[t] = open[t] || d.open[t];
+  }
 
  private:
   Result<void> bound(std::vector<Domain>& batch);
@@ -75,12 +82,8 @@ class Search {
   void settle(Domain& d, Judged& j);
   bool split(Domain& d, const Judged& j);
   Result<bool> look_for_witness(const std::vector<Domain>& batch);
-  Result<bool> step(std::vector<Domain>& batch);
   std::uint64_t bytes_of_domain() const;
   std::int32_t new_node();
-  Result<void> start();
-  Result<void> save();
-  Result<End> loop();
   std::shared_ptr<const check::Boxes> enclosing(std::int32_t node) const;
 
   SearchContext& c_;
@@ -92,12 +95,10 @@ class Search {
   std::size_t rows_ = 0;
   BoundResult bounds_;
   std::vector<Judged> judged_;
-  std::vector<Domain> frontier_;
-  double closed_volume_ = 0;
-  bool stuck_ = false;
+  std::uint64_t bytes_ = 0;             // of a domain
 };
 
-Search::Search(SearchContext& context) : c_(context), network_(context.engine.network()), group_(context.group) {
+InputSearch::InputSearch(SearchContext& context) : TreeSearch(context), c_(context), network_(context.engine.network()), group_(context.group) {
   for (const NetworkNode& node : network_.nodes) {
     if (std::find(std::begin(kLinear), std::end(kLinear), node.node.op) != std::end(kLinear)) continue;
     for (const ValueId in : node.node.inputs) {
@@ -105,9 +106,10 @@ Search::Search(SearchContext& context) : c_(context), network_(context.engine.ne
       if (std::find(kept_.begin(), kept_.end(), in) == kept_.end()) kept_.push_back(in);
     }
   }
+  bytes_ = bytes_of_domain();
 }
 
-check::Box Search::full_box(const Domain& d) const {
+check::Box InputSearch::full_box(const Domain& d) const {
   check::Box box{group_.lower, group_.upper};
   for (std::size_t k = 0; k < group_.varying.size(); ++k) {
     box.lower[static_cast<std::size_t>(group_.varying[k])] = d.lower[k];
@@ -116,7 +118,7 @@ check::Box Search::full_box(const Domain& d) const {
   return box;
 }
 
-Regions Search::regions(const std::vector<Domain>& batch) const {
+Regions InputSearch::regions(const std::vector<Domain>& batch) const {
   Regions r;
   r.batch = static_cast<std::int64_t>(batch.size());
   for (const Domain& d : batch) {
@@ -127,7 +129,7 @@ Regions Search::regions(const std::vector<Domain>& batch) const {
   return r;
 }
 
-ValueBoxes Search::known(const std::vector<Domain>& batch) const {
+ValueBoxes InputSearch::known(const std::vector<Domain>& batch) const {
   ValueBoxes k;
   k.batch = static_cast<std::int64_t>(batch.size());
   k.lower.resize(network_.values.size());
@@ -147,7 +149,7 @@ ValueBoxes Search::known(const std::vector<Domain>& batch) const {
   return k;
 }
 
-void Search::inherit(std::vector<Domain>& batch, const ValueBoxes& boxes) const {
+void InputSearch::inherit(std::vector<Domain>& batch, const ValueBoxes& boxes) const {
   for (std::size_t b = 0; b < batch.size(); ++b) {
     auto made = std::make_shared<Inherited>();
     for (const ValueId v : kept_) {
@@ -162,7 +164,7 @@ void Search::inherit(std::vector<Domain>& batch, const ValueBoxes& boxes) const 
   }
 }
 
-std::uint64_t Search::bytes_of_domain() const {
+std::uint64_t InputSearch::bytes_of_domain() const {
   std::uint64_t neurons = 0;
   for (const ValueId v : kept_) neurons += static_cast<std::uint64_t>(network_.values[static_cast<std::size_t>(v)].size);
   // Two parts share their parent's boxes, and the checker's where there are some (about ten numbers per neuron).
@@ -170,7 +172,7 @@ std::uint64_t Search::bytes_of_domain() const {
 }
 
 // Boxes of all neurons, then the targets' rows over them, with their planes.
-Result<void> Search::bound(std::vector<Domain>& batch) {
+Result<void> InputSearch::bound(std::vector<Domain>& batch) {
   std::vector<bool> open(group_.targets.size(), false);
   for (const Domain& d : batch)
     for (std::size_t t = 0; t < open.size(); ++t) open[t] = open[t] || d.open[t];
@@ -192,7 +194,7 @@ Result<void> Search::bound(std::vector<Domain>& batch) {
   return {};
 }
 
-Planes Search::planes_of(std::size_t b, std::size_t t, const check::Box& box) const {
+Planes InputSearch::planes_of(std::size_t b, std::size_t t, const check::Box& box) const {
   Planes p;
   p.inputs = box.lower.size();
   for (std::size_t i = 0; i < group_.targets[t].rows.size(); ++i) {
@@ -203,7 +205,7 @@ Planes Search::planes_of(std::size_t b, std::size_t t, const check::Box& box) co
 }
 
 // The best single constraint, or a combination where that is better.
-Multipliers Search::multipliers_of(std::size_t b, std::size_t t, const Planes& planes, const check::Box& box) const {
+Multipliers InputSearch::multipliers_of(std::size_t b, std::size_t t, const Planes& planes, const check::Box& box) const {
   const Target& target = group_.targets[t];
   Multipliers m;
   m.margin = -kInfinity;
@@ -223,7 +225,7 @@ Multipliers Search::multipliers_of(std::size_t b, std::size_t t, const Planes& p
 }
 
 // The checker's own word on a leaf (and its boxes, made when first needed).
-bool Search::replay(const Domain& d, const check::Box& box, Judged& j, std::size_t t, const std::vector<double>& lambda) const {
+bool InputSearch::replay(const Domain& d, const check::Box& box, Judged& j, std::size_t t, const std::vector<double>& lambda) const {
   if (!j.replayed) j.replayed = c_.replayer->boxes(box, d.enclosing.get(), {}, &c_.replayer->certificate().bounds[c_.section - 1]);
   if (!j.replayed) return false;
   if (j.replayed->empty) return true;
@@ -232,7 +234,7 @@ bool Search::replay(const Domain& d, const check::Box& box, Judged& j, std::size
 }
 
 // Closes targets, finds where to cut the box and where to split it.
-void Search::judge(Domain& d, std::size_t b) {
+void InputSearch::judge(Domain& d, std::size_t b) {
   Judged& j = judged_[b];
   const check::Box box = full_box(d);
   j.slope.assign(group_.varying.size(), 0.0);
@@ -275,7 +277,7 @@ void Search::judge(Domain& d, std::size_t b) {
 }
 
 // Cuts off what the planes of the only open target exclude; every cut is shown on its own slab, after those before it.
-void Search::clip(Domain& d, const check::Box& box, Judged& j, std::size_t t, const Planes& planes, const std::vector<double>& lambda) const {
+void InputSearch::clip(Domain& d, const check::Box& box, Judged& j, std::size_t t, const Planes& planes, const std::vector<double>& lambda) const {
   const Target& target = group_.targets[t];
   const std::vector<Slab> slabs = cuts(target, planes, lambda, group_.varying, box.lower, box.upper);
   double left = 1;
@@ -309,13 +311,13 @@ void Search::clip(Domain& d, const check::Box& box, Judged& j, std::size_t t, co
   }
 }
 
-std::int32_t Search::new_node() {
+std::int32_t InputSearch::new_node() {
   c_.tree.nodes.emplace_back();
   return static_cast<std::int32_t>(c_.tree.nodes.size() - 1);
 }
 
 // Leaves and clips into the tree.
-void Search::settle(Domain& d, Judged& j) {
+void InputSearch::settle(Domain& d, Judged& j) {
   for (SearchTree::Leaf& leaf : j.leaves) {
     leaf.node = d.node;
     c_.tree.leaves.push_back(std::move(leaf));
@@ -330,7 +332,7 @@ void Search::settle(Domain& d, Judged& j) {
   d.enclosing = std::move(j.replayed);
 }
 
-bool Search::split(Domain& d, const Judged& j) {
+bool InputSearch::split(Domain& d, const Judged& j) {
   const double steepest = j.slope.empty() ? 0.0 : *std::max_element(j.slope.begin(), j.slope.end());
   std::size_t best = j.slope.size();
   double most = -1;
@@ -362,13 +364,13 @@ bool Search::split(Domain& d, const Judged& j) {
     n.low = low.node;
     n.high = high.node;
   }
-  frontier_.push_back(std::move(high));
-  frontier_.push_back(std::move(low));
+  push(std::move(high));
+  push(std::move(low));
   return true;
 }
 
 // The corners where the planes are least, and whether they violate.
-Result<bool> Search::look_for_witness(const std::vector<Domain>& batch) {
+Result<bool> InputSearch::look_for_witness(const std::vector<Domain>& batch) {
   const auto n = group_.lower.size(), m = static_cast<std::size_t>(c_.property.outputs);
   std::vector<double> points;
   std::vector<std::size_t> of;
@@ -398,10 +400,10 @@ Result<bool> Search::look_for_witness(const std::vector<Domain>& batch) {
 }
 
 // One batch through bounds, verdicts and splits. True: a witness was found.
-Result<bool> Search::step(std::vector<Domain>& batch) {
+Result<bool> InputSearch::step(std::vector<Domain>& batch) {
   BL_CHECK(bound(batch));
   if (c_.watch.stop.stop_requested()) {  // bounds may be loose; the regions stay open
-    for (Domain& d : batch) frontier_.push_back(std::move(d));
+    for (Domain& d : batch) push(std::move(d));
     return false;
   }
   judged_.assign(batch.size(), {});
@@ -416,18 +418,18 @@ Result<bool> Search::step(std::vector<Domain>& batch) {
     settle(d, judged_[b]);
     if (std::none_of(d.open.begin(), d.open.end(), [](std::uint8_t o) { return o != 0; })) {
       ++c_.watch.result.leaves;
-      closed_volume_ += before;
+      closed(before);
       continue;
     }
     worst = std::min(worst, judged_[b].margin);
-    if (!split(d, judged_[b])) stuck_ = true;
+    if (!split(d, judged_[b])) give_up();
   }
-  c_.watch.tell(worst, static_cast<std::int64_t>(frontier_.size()), closed_volume_);
+  tell(worst, worst);
   return false;
 }
 
 // The boxes that the checker will have at a node: those of the nearest clip above, or of the root.
-std::shared_ptr<const check::Boxes> Search::enclosing(std::int32_t node) const {
+std::shared_ptr<const check::Boxes> InputSearch::enclosing(std::int32_t node) const {
   const auto& nodes = c_.tree.nodes;
   std::vector<std::int32_t> parent(nodes.size(), -1), path;
   for (std::size_t i = 0; i < nodes.size(); ++i)
@@ -446,22 +448,7 @@ std::shared_ptr<const check::Boxes> Search::enclosing(std::int32_t node) const {
   return boxes;
 }
 
-Result<void> Search::save() {
-  if (!c_.save) return {};
-  Writer w;
-  all(w, frontier_, closed_volume_);
-  return c_.save(std::move(w.bytes));
-}
-
-Result<void> Search::start() {
-  if (!c_.regions.empty()) {
-    Reader r(c_.regions);
-    all(r, frontier_, closed_volume_);
-    if (!r.good) return Error{ErrorKind::bad_input, c_.watch.options.state.string(), "is damaged; remove it to start anew"};
-    for (Domain& d : frontier_)
-      if (c_.replayer) d.enclosing = enclosing(d.node);
-    return {};
-  }
+Result<bool> InputSearch::start() {
   Domain root;
   for (const std::int64_t i : group_.varying) {
     root.lower.push_back(group_.lower[static_cast<std::size_t>(i)]);
@@ -469,42 +456,18 @@ Result<void> Search::start() {
   }
   for (const bool o : c_.open) root.open.push_back(o ? 1 : 0);
   if (c_.replayer) root.enclosing = c_.replayer->boxes(full_box(root), nullptr, {}, nullptr);
-  frontier_.push_back(std::move(root));
+  push(std::move(root));
+  return false;
+}
+
+Result<void> InputSearch::go_on() {
+  for (Domain& d : open_parts())
+    if (c_.replayer) d.enclosing = enclosing(d.node);
   return {};
 }
 
-Result<End> Search::run() {
-  BL_CHECK(start());
-  BL_TRY(end, loop());
-  if (end == End::stopped || end == End::memory || end == End::limit) BL_CHECK(save());
-  return end;
-}
-
-Result<End> Search::loop() {
-  const auto size = static_cast<std::size_t>(c_.watch.options.batch > 0 ? c_.watch.options.batch : kBatch);
-  while (!frontier_.empty() && !stuck_) {
-    if (c_.watch.stop.stop_requested()) return End::stopped;
-    if (c_.watch.out_of_domains()) return End::limit;
-    if (frontier_.size() * bytes_of_domain() > c_.watch.memory) return End::memory;
-    if (c_.watch.time_to_save()) BL_CHECK(save());
-    const std::size_t n = std::min(size, frontier_.size());
-    std::vector<Domain> batch(std::make_move_iterator(frontier_.end() - static_cast<std::ptrdiff_t>(n)), std::make_move_iterator(frontier_.end()));
-    frontier_.resize(frontier_.size() - n);
-    BL_TRY(witness, step(batch));
-    if (witness) return End::sat;
-    if (frontier_.empty()) break;
-    std::vector<bool> open(group_.targets.size(), false);
-    for (const Domain& d : frontier_)
-      for (std::size_t t = 0; t < open.size(); ++t) open[t] = open[t] || d.open[t];
-    BL_TRY(found, c_.interlude(open));
-    if (found) return End::sat;
-  }
-  return stuck_ ? End::stuck : End::closed;
-}
-
 }  // namespace
-}  // namespace input_search
 
-Result<End> search_inputs(SearchContext& context) { return input_search::Search(context).run(); }
+Result<End> search_inputs(SearchContext& context) { return InputSearch(context).run(); }
 
 }  // namespace boundlight::bab

@@ -1,5 +1,6 @@
 #include "boundlight/solver/bab/search.hpp"
 
+#include <cmath>
 #include <cstdio>
 
 namespace boundlight::bab {
@@ -32,7 +33,7 @@ check::Tree SearchTree::of(std::uint32_t target) const {
   return tree;
 }
 
-void Watch::tell(double best, std::int64_t open, double share_done) {
+void Watch::tell(double best, std::int64_t open, double share_done, double estimate) {
   result.open = open;
   result.best_bound = best;
   if (!options.progress) return;
@@ -41,7 +42,9 @@ void Watch::tell(double best, std::int64_t open, double share_done) {
   told = now;
   const double seconds = std::chrono::duration<double>(now - start).count();
   char line[160];
-  std::snprintf(line, sizeof line, "best bound %.4g, %lld open, %.0f domains/s", best, static_cast<long long>(open), static_cast<double>(result.domains) / std::max(seconds, 1e-3));
+  const bool about = !std::isnan(estimate) && estimate != best;
+  std::snprintf(line, sizeof line, "best bound %s%.4g, %lld open, %.0f domains/s", about ? "about " : "", about ? estimate : best, static_cast<long long>(open),
+                static_cast<double>(result.domains) / std::max(seconds, 1e-3));
   options.progress(line, share_done, 1.0);
 }
 

@@ -57,8 +57,8 @@ struct Watch {
     return true;
   }
   bool out_of_domains() const { return options.most_domains > 0 && result.domains >= options.most_domains; }
-  // At most ten times a second.
-  void tell(double best, std::int64_t open, double share_done);
+  // At most ten times a second. estimate: shown instead of a bound that is proved for few regions only (NaN: none).
+  void tell(double best, std::int64_t open, double share_done, double estimate);
 };
 
 struct SearchContext {

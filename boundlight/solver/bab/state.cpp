@@ -6,7 +6,7 @@
 namespace boundlight::bab {
 namespace {
 
-constexpr std::string_view kMagic = "BLSTATE1";
+constexpr std::string_view kMagic = "BLSTATE2";
 constexpr std::size_t kChecksum = 64;  // SHA-256 in hexadecimal
 
 template <class A>
@@ -19,6 +19,8 @@ void fields(A& a, State& s) {
 Result<void> save_state(const std::filesystem::path& path, const State& state) {
   Writer w;
   w.bytes = kMagic;
+  std::string version = BOUNDLIGHT_VERSION;
+  field(w, version);
   fields(w, const_cast<State&>(state));  // a writer changes nothing
   w.bytes += sha256_hex(w.bytes);
   return write_file(path, w.bytes);
@@ -34,6 +36,10 @@ Result<std::optional<State>> load_state(const std::filesystem::path& path, const
   const std::string_view content = all_bytes.substr(0, all_bytes.size() - kChecksum);
   if (sha256_hex(content) != all_bytes.substr(content.size())) return damaged;
   Reader r(content.substr(kMagic.size()));
+  std::string version;
+  field(r, version);
+  if (version != BOUNDLIGHT_VERSION)
+    return Error{ErrorKind::bad_input, path.string(), "was written by version " + version + " and this is " BOUNDLIGHT_VERSION "; remove it to start anew"};
   State state;
   fields(r, state);
   if (!r.good || !r.left.empty()) return damaged;

@@ -1,5 +1,6 @@
 // The state of a search that ended early, in a file: what is closed, the trees so far, the open regions. A checksum guards against
-// damage; like the program itself the file is trusted, evidence is the certificate.
+// damage; like the program itself the file is trusted, evidence is the certificate. A file of another version is refused: what a neuron is called
+// and which boxes the root has may have changed with the program.
 #pragma once
 
 #include <filesystem>

@@ -60,7 +60,7 @@ struct VerifyOptions {
   bool clip = true;               // input splits: cut the box by the property's own plane
   int attack_restarts = 0;        // 0: chosen by the problem's size
   int alpha_steps = 20;           // slope search of the root
-  int beta_steps = 12;            // joint search of slopes and multipliers per region
+  int beta_steps = 20;            // joint search of slopes and multipliers per region
   std::int64_t batch = 0;         // regions bounded at once; 0: chosen
   std::int64_t most_domains = 0;  // ends as unknown after so many; 0: no limit. For tests and comparisons: counts, not seconds
 
