@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t kMostNeurons = 8192;
 constexpr std::size_t kMostEntries = std::size_t{1} << 26;
-constexpr std::size_t kAtOnce = 256;  // rows of a pass
+constexpr std::size_t kRowsAtOnce = 256;  // rows of a pass
 
 class Condenser {
  public:
@@ -41,8 +41,8 @@ class Condenser {
       while (to < n && free_[to].act == free_[from].act) ++to;
       made_.layer.push_back(static_cast<std::int32_t>(from));
       const Activation& act = acts_[static_cast<std::size_t>(free_[from].act)];
-      for (; from < to; from = std::min(to, from + kAtOnce)) {
-        BL_TRY(fits, add_neurons(act, from, std::min(to, from + kAtOnce)));
+      for (; from < to; from = std::min(to, from + kRowsAtOnce)) {
+        BL_TRY(fits, add_neurons(act, from, std::min(to, from + kRowsAtOnce)));
         if (!fits || stop.stop_requested()) return std::optional<Condensed>();
       }
     }
