@@ -14,6 +14,7 @@
 #include "boundlight/solver/bab/tree_search.hpp"
 
 namespace boundlight::bab {
+namespace input_search {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -467,7 +468,8 @@ Result<void> InputSearch::go_on() {
 }
 
 }  // namespace
+}  // namespace input_search
 
-Result<End> search_inputs(SearchContext& context) { return InputSearch(context).run(); }
+Result<End> search_inputs(SearchContext& context) { return input_search::InputSearch(context).run(); }
 
 }  // namespace boundlight::bab

@@ -12,6 +12,7 @@
 #include "boundlight/solver/bab/tree_search.hpp"
 
 namespace boundlight::bab {
+namespace relu_search {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -362,7 +363,8 @@ Result<bool> ReluSearch::step(std::vector<SignPart>& batch) {
 }
 
 }  // namespace
+}  // namespace relu_search
 
-Result<End> search_relus(SearchContext& context) { return ReluSearch(context).run(); }
+Result<End> search_relus(SearchContext& context) { return relu_search::ReluSearch(context).run(); }
 
 }  // namespace boundlight::bab
