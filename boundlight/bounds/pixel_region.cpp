@@ -16,7 +16,7 @@ Error bad(const std::string& what) { return {ErrorKind::bad_input, "region", wha
 Result<PixelRegion> pixel_region(const PixelBall& ball) {
   const std::size_t n = ball.pixel.size();
   demand((ball.mean.empty() || ball.mean.size() == n) && (ball.deviation.empty() || ball.deviation.size() == n), "pixel_region: mean and deviation need one number per pixel");
-  if (!(ball.eps >= 0) || std::isinf(ball.eps)) return bad("--eps must be a number that is not negative, got " + std::to_string(ball.eps));
+  if (!(ball.eps >= 0) || std::isinf(ball.eps)) return bad("--eps must be a finite number that is not negative, got " + std::to_string(ball.eps));
   if (ball.clip && !(ball.clip->first <= ball.clip->second)) return bad("the clipping range is empty");
   PixelRegion r;
   for (auto* v : {&r.x, &r.lower, &r.upper, &r.inner_lower, &r.inner_upper}) v->resize(n);
