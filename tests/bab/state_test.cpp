@@ -26,6 +26,7 @@ Case hard_case(std::mt19937_64& random, double gap) {
 
 VerifyOptions options_for(const Case& c, Splits splits, const std::filesystem::path& state) {
   VerifyOptions o;
+  o.device = test_device();
   o.splits = splits;
   o.attack = false;
   o.batch = 4;
@@ -109,6 +110,7 @@ TEST_CASE("stops, memory caps and limits end without a wrong verdict", "[state]"
   const std::atomic<bool> set = true;
   for (const Splits splits : {Splits::inputs, Splits::relus}) {
     VerifyOptions o;
+    o.device = test_device();
     o.splits = splits;
     o.attack = false;
     o.batch = 2;

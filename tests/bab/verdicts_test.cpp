@@ -72,6 +72,7 @@ TEST_CASE("random networks: never a wrong verdict, every unsat is certified", "[
     const Drawn drawn = draw(random);
     for (const Splits splits : {Splits::inputs, Splits::relus}) {
       VerifyOptions o;
+      o.device = test_device();
       o.splits = splits;
       o.attack = n % 2 == 0;
       o.certificate = true;
@@ -110,6 +111,7 @@ TEST_CASE("the verdict does not depend on threads, seed or batch", "[verdicts]")
       std::optional<std::int64_t> domains;
       for (const int threads : {1, 2, 0}) {
         VerifyOptions o;
+        o.device = test_device();
         o.splits = splits;
         o.attack = false;
         o.threads = threads;
@@ -151,6 +153,7 @@ TEST_CASE("hidden counterexamples are never called verified", "[verdicts]") {
     const Case spike = case_of(net, {-1, -1}, {1, 1}, {{below({1}, 0)}});
     for (const Splits splits : {Splits::inputs, Splits::relus, Splits::none}) {
       VerifyOptions o;
+      o.device = test_device();
       o.splits = splits;
       o.attack = false;
       o.most_domains = 300;
@@ -169,6 +172,7 @@ TEST_CASE("mutated certificates prove nothing false", "[verdicts]") {
     const Drawn drawn = draw(random);
     if (drawn.violated) continue;
     VerifyOptions o;
+    o.device = test_device();
     o.attack = false;
     o.splits = n % 2 ? Splits::inputs : Splits::relus;
     o.certificate = true;

@@ -9,6 +9,24 @@
 using namespace boundlight;
 using namespace boundlight::emulated;
 
+// ThreadSanitizer asks here before it reports: counted, and kept quiet, while a race is made on purpose.
+struct RacesOnPurpose {
+  static inline int seen = 0;
+  static inline bool expected = false;
+  RacesOnPurpose() { seen = 0, expected = true; }
+  ~RacesOnPurpose() { expected = false; }
+};
+#if defined(__SANITIZE_THREAD__)
+namespace __tsan {
+class ReportDesc;
+bool OnReport(const ReportDesc*, bool suppressed) {  // NOLINT: the name is ThreadSanitizer's
+  if (!RacesOnPurpose::expected) return suppressed;
+  ++RacesOnPurpose::seen;
+  return true;
+}
+}  // namespace __tsan
+#endif
+
 namespace {
 
 constexpr std::int64_t kSize = 64;
@@ -79,11 +97,44 @@ TEST_CASE("emulator: with its barrier a kernel gives the same in every order of 
 }
 
 TEST_CASE("emulator: a missing barrier shows") {
+  const RacesOnPurpose quiet;
   const auto first = rotated<false>(Order::ascending, 1);
   CHECK_FALSE(same_bits(first, rotated<true>(Order::ascending, 1)));
   CHECK_FALSE(same_bits(first, rotated<false>(Order::descending, 1)));
   CHECK_FALSE(same_bits(first, rotated<false>(Order::shuffled, 1)));
+#if defined(__SANITIZE_THREAD__)
+  CHECK(RacesOnPurpose::seen > 0);
+#endif
 }
+
+#if defined(__SANITIZE_THREAD__)
+// All blocks write one element; every thread one of its own, twice; a neighbour's element of the same row.
+void same_element(double* to) { to[0] = thread_index(); }
+void own_element(double* to) {
+  to[block_index() * threads() + thread_index()] = 1;
+  barrier();
+  to[block_index() * threads() + thread_index()] += 1;
+}
+void next_block(double* to) {
+  if (thread_index() == 0) to[block_index()] = to[(block_index() + 1) % grid_width()];
+}
+
+TEST_CASE("emulator: ThreadSanitizer finds races between threads and between blocks, and no others") {
+  Run run;
+  const auto races = [&](auto kernel, std::uint32_t blocks) {
+    const RacesOnPurpose made;
+    launch(kernel, {blocks, 1}, kBlock, kBlock * sizeof(double), run.stream.at, run.to.data());
+    return RacesOnPurpose::seen;
+  };
+  CHECK(races(own_element, 4) == 0);
+  CHECK(races(same_element, 1) > 0);
+  CHECK(races(next_block, 4) > 0);
+  CHECK(races(own_element, 4) == 0);  // what one launch did is over when the next begins
+  const RacesOnPurpose made;
+  rotated<true>(Order::shuffled, 3);
+  CHECK(RacesOnPurpose::seen == 0);
+}
+#endif
 
 TEST_CASE("emulator: a barrier that some threads skip is an error, and the next launch is fine") {
   for (const auto& [order, seed] : kOrders) {

@@ -12,6 +12,7 @@
 #include "boundlight/models/array.hpp"
 #include "boundlight/models/onnx.hpp"
 #include "support/folders.hpp"
+#include "support/test_device.hpp"
 
 namespace boundlight::test {
 
@@ -24,7 +25,7 @@ struct SharedCase {
 
 // Model by file stem; images in channel-first order, [0, 1], normalised per channel when mean is given.
 inline SharedCase shared_case(const std::string& model, const std::string& images, std::int64_t index, double eps, const Cells& cells,
-                              const std::vector<double>& mean = {}, const std::vector<double>& deviation = {}, const std::string& device = "cpu") {
+                              const std::vector<double>& mean = {}, const std::vector<double>& deviation = {}, const std::string& device = test_device()) {
   const auto data = *shared_data();
   SharedCase c;
   auto graph = load_onnx(data / "models" / (model + ".onnx"));

@@ -8,6 +8,7 @@
 
 #include "boundlight/bounds/engines/engine.hpp"
 #include "boundlight/core/rational.hpp"
+#include "support/test_device.hpp"
 
 namespace boundlight::test {
 
@@ -78,7 +79,7 @@ inline std::shared_ptr<const Network> network_of(const Graph& g) {
   if (!network.ok()) throw std::runtime_error(network.error().text());
   return network.value();
 }
-inline std::unique_ptr<Engine> engine_of(const DenseNet& net, const std::string& device = "cpu") {
+inline std::unique_ptr<Engine> engine_of(const DenseNet& net, const std::string& device = test_device()) {
   auto engine = make_engine(network_of(graph_of(net)), device);
   if (!engine.ok()) throw std::runtime_error(engine.error().text());
   return std::move(engine.value());

@@ -11,6 +11,7 @@
 #include "boundlight/bounds/engines/engine.hpp"
 #include "boundlight/bounds/engines/typed_evaluate.hpp"
 #include "boundlight/bounds/ops/op.hpp"
+#include "support/test_device.hpp"
 
 namespace boundlight::test {
 
@@ -107,7 +108,7 @@ class GraphBuilder {
 };
 
 inline std::unique_ptr<Engine> engine_of(std::shared_ptr<const Network> network) {
-  auto engine = make_engine(std::move(network));
+  auto engine = make_engine(std::move(network), test_device());
   if (!engine.ok()) FAIL(engine.error().text());
   return std::move(engine.value());
 }

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "boundlight/bounds/engines/backend.hpp"
+#include "boundlight/bounds/engines/guarded_engine.hpp"
 #include "boundlight/device/modules.hpp"
 
 extern "C" const boundlight::Backend boundlight_backend_cpu;
@@ -29,7 +30,9 @@ Result<const Backend*> backend_of(const std::string& device) {
 
 Result<std::unique_ptr<Engine>> make_engine(std::shared_ptr<const Network> network, const std::string& device) {
   BL_TRY(backend, backend_of(device));
-  return backend->make(std::move(network));
+  if (device == "cpu") return backend->make(std::move(network));
+  BL_TRY(engine, backend->make(std::move(network)));
+  return guarded(std::move(engine));
 }
 
 std::vector<DeviceStatus> available_devices() {

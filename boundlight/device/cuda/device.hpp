@@ -69,11 +69,21 @@ class Device {
 
   // Why this back end cannot be used here, in a sentence.
   static Result<void> available() {
-    int count = 0;
+    const auto missing = [](const std::string& why) {
+      return Error{ErrorKind::unsupported, std::string("device ") + kName, "there is no CUDA device here (" + why + "); use --device cpu"};
+    };
+    int count = 0, major = 0, minor = 0;
     const cudaError_t code = cudaGetDeviceCount(&count);
-    if (code == cudaSuccess && count > 0) return {};
-    return Error{ErrorKind::unsupported, std::string("device ") + kName,
-                 std::string("there is no usable GPU (") + (code == cudaSuccess ? "none found" : cudaGetErrorString(code)) + "); use --device cpu"};
+    if (code == cudaErrorInsufficientDriver) return missing("no NVIDIA driver, or one that is too old for this module");
+    if (code != cudaSuccess) return missing(cudaGetErrorString(code));
+    if (count == 0) return missing("no GPU was found");
+    if (cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0) != cudaSuccess ||
+        cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0) != cudaSuccess)
+      return missing("the first GPU does not say what it is");
+    if (major < kLeastCapability)
+      return missing("the first GPU has compute capability " + std::to_string(major) + "." + std::to_string(minor) + ", the module needs " +
+                     std::to_string(kLeastCapability) + ".0 or more");
+    return {};
   }
 
   template <class T> Buffer<T> buffer(std::int64_t n) { return Buffer<T>(&pool_, n); }
@@ -95,6 +105,7 @@ class Device {
   template <int K, class F>
   void sum_rows(std::int64_t rows, std::int64_t cols, F f, double* const (&out)[K]) {
     if (rows <= 0) return;
+    static_assert(K * kThreads * sizeof(double) <= kSharedEverywhere, "a block's sums need more shared memory than every GPU grants");
     SumTargets<K> targets;
     for (int k = 0; k < K; ++k) targets.at[k] = out[k];
     const std::uint32_t across = power_of_two(cols, kFewestThreads);

@@ -19,6 +19,8 @@ namespace boundlight::BL_NS {
 inline constexpr const char* kRuntimeName = "cuda";
 inline constexpr std::uint32_t kThreads = 256;       // of a block, at most
 inline constexpr std::uint32_t kFewestThreads = 32;  // of a reduction: one warp
+inline constexpr int kLeastCapability = 8;           // major; the first that the module is compiled for
+inline constexpr std::size_t kSharedEverywhere = 48 * 1024;  // bytes of shared memory that a block has without asking
 inline constexpr std::uint32_t kMostBlocks = 1 << 20, kMostGridRows = 65535;
 
 struct Grid {

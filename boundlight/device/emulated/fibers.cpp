@@ -30,6 +30,40 @@ constexpr std::size_t kStack = 128 * 1024;
 constexpr std::uint32_t kMostThreads = 1024;             // of a block
 constexpr std::size_t kMostShared = 48 * 1024;           // what every GPU grants without asking
 
+// Threads of a kernel run one after the other on one host thread, so a race between them would never show. ThreadSanitizer is told
+// that they are threads: each runs as one of a few contexts of its own, ordered with the others by what orders them on a GPU alone:
+// the launch, the block's barriers and the launch's end. The scheduler's own state is kept out of it (BL_UNRACED).
+#if defined(__SANITIZE_THREAD__)
+#define BL_UNRACED __attribute__((no_sanitize_thread))
+extern "C" void AnnotateIgnoreWritesBegin(const char* file, int line);
+extern "C" void AnnotateIgnoreWritesEnd(const char* file, int line);
+using Context = void*;
+constexpr int kContexts = 7;  // of a fiber: neighbouring threads, and the same thread of neighbouring blocks, get different ones
+Context new_context() { return __tsan_create_fiber(0); }
+void drop_context(Context c) { __tsan_destroy_fiber(c); }
+BL_UNRACED Context context() { return __tsan_get_current_fiber(); }
+BL_UNRACED void go_to(Context c) { __tsan_switch_to_fiber(c, __tsan_switch_to_fiber_no_sync); }
+BL_UNRACED void happened(void* event) { __tsan_release(event); }
+BL_UNRACED void saw(void* event) { __tsan_acquire(event); }
+struct Unwatched {
+  Unwatched() { AnnotateIgnoreWritesBegin(__FILE__, __LINE__); }
+  ~Unwatched() { AnnotateIgnoreWritesEnd(__FILE__, __LINE__); }
+};
+#else
+#define BL_UNRACED
+struct Context {};
+constexpr int kContexts = 1;
+Context new_context() { return {}; }
+void drop_context(Context) {}
+Context context() { return {}; }
+void go_to(Context) {}
+void happened(void*) {}
+void saw(void*) {}
+struct Unwatched {
+  Unwatched() {}
+};
+#endif
+
 // What a sanitizer must be told about a switch between stacks.
 struct Stack {
   ucontext_t context{};
@@ -68,6 +102,8 @@ struct Fiber {
   Scheduler* scheduler;
   std::uint32_t thread = 0;
   int line = 0;  // of the barrier it waits at
+  Context home{}, contexts[kContexts];
+  unsigned turn = 0;
 };
 
 // One per host thread that launches.
@@ -79,6 +115,8 @@ class Scheduler {
     const std::string_view name = order ? order : "";
     set_order(name == "descending" ? Order::descending : name == "shuffled" ? Order::shuffled : Order::ascending,
               seed ? std::strtoull(seed, nullptr, 10) : 1);
+    const char* failing = std::getenv("BOUNDLIGHT_EMULATED_FAIL");
+    if (failing) launches_left_ = std::strtoll(failing, nullptr, 10);
   }
 
   void set_order(Order order, std::uint64_t seed) {
@@ -94,11 +132,11 @@ class Scheduler {
 
   void run(const Launch& launch) {
     demand(!launch_, "a kernel launches a kernel");
+    if (launches_left_ > 0 && --launches_left_ == 0) throw DeviceError("a launch failed: the failure that BOUNDLIGHT_EMULATED_FAIL asks for");
     launch_ = &launch;
-    shared_.reset(new std::byte[launch.shared_bytes]);
     here_.threads = launch.block;
     here_.grid = launch.grid;
-    here_.shared = shared_.get();
+    happened(&launched_);
     try {
       for (const std::uint32_t b : ordered(launch.grid.width * launch.grid.height)) run_block(b);
     } catch (...) {
@@ -108,21 +146,38 @@ class Scheduler {
     leave();
   }
 
-  const Place& here() const { return here_; }
-  void wait(int line) {
-    demand(running_ != nullptr, "barrier() outside of a kernel");
-    Fiber* const self = running_;
-    self->line = line;
-    waiting_.push_back(self);
-    running_ = nullptr;
-    switch_stack(self->stack, main_, false);
-    here_.thread = self->thread;  // resumed by round()
+  BL_UNRACED Place here() const { return here_; }
+  BL_UNRACED Fiber* running() const { return running_; }
+  BL_UNRACED void wait(int line) {
+    Fiber* const self = running();
+    demand(self != nullptr, "barrier() outside of a kernel");
+    const Context thread = context();
+    void* const all_arrived = barrier_event();
+    happened(all_arrived);
+    happened(&ended_);  // for a launch that fails while this thread waits
+    go_to(self->home);
+    set_aside(self, line);
+    go_to(thread);
+    saw(all_arrived);
   }
 
  private:
   friend struct Fiber;
 
+  // One address per block in flight, so that a barrier orders the threads of its block alone.
+  BL_UNRACED void* barrier_event() { return &barriers_[(here_.block + std::size_t{here_.block_row} * here_.grid.width) % sizeof barriers_]; }
+
+  // The running thread waits until round() resumes it.
+  void set_aside(Fiber* self, int line) {
+    self->line = line;
+    waiting_.push_back(self);
+    running_ = nullptr;
+    switch_stack(self->stack, main_, false);
+    here_.thread = self->thread;
+  }
+
   void leave() noexcept {
+    saw(&ended_);
     launch_ = nullptr;
     here_ = {};
     if (waiting_.empty()) return;
@@ -143,11 +198,19 @@ class Scheduler {
   void run_block(std::uint32_t block) {
     here_.block = block % launch_->grid.width;
     here_.block_row = block / launch_->grid.width;
-    std::memset(shared_.get(), 0xff, launch_->shared_bytes);  // NaN: scratch starts with anything
+    fresh_scratch();
     todo_ = ordered(launch_->block);
     next_ = 0;
     while (next_ < todo_.size()) enter(take_idle());
     while (!waiting_.empty()) round();
+  }
+
+  // NaN: scratch starts with anything. New for every block: what one block leaves there, no other can read.
+  void fresh_scratch() {
+    const Unwatched unwatched;
+    shared_.reset(new std::byte[launch_->shared_bytes]);
+    std::memset(shared_.get(), 0xff, launch_->shared_bytes);
+    here_.shared = shared_.get();
   }
 
   // All threads wait, at one line: resume them.
@@ -196,7 +259,7 @@ class Scheduler {
         while (next_ < todo_.size()) {
           running_ = self;
           self->thread = here_.thread = todo_[next_++];
-          launch_->thread(launch_->call);
+          run_thread(self, *launch_);
         }
       } catch (...) {
         failure_ = std::current_exception();
@@ -206,6 +269,22 @@ class Scheduler {
       idle_.push_back(self);
       switch_stack(self->stack, main_, false);
     }
+  }
+
+  BL_UNRACED void run_thread(Fiber* self, const Launch& launch) {
+    struct Away {  // back home also when the kernel throws
+      Scheduler* scheduler;
+      Context home;
+      BL_UNRACED ~Away() {
+        happened(&scheduler->ended_);
+        go_to(home);
+      }
+    };
+    self->home = context();
+    go_to(self->contexts[self->turn++ % kContexts]);
+    saw(&launched_);
+    const Away away{this, self->home};
+    launch.thread(launch.call);
   }
 
   static void entry(unsigned high, unsigned low) {
@@ -229,9 +308,12 @@ class Scheduler {
   std::vector<std::unique_ptr<Fiber>> fibers_;
   std::vector<Fiber*> idle_, waiting_;
   std::exception_ptr failure_;
+  long long launches_left_ = 0;  // until one fails on purpose; 0: none does
+  char launched_ = 0, ended_ = 0, barriers_[64] = {};  // addresses of events
 };
 
 Fiber::Fiber(Scheduler* owner) : memory(new std::byte[kStack]), scheduler(owner) {
+  for (Context& c : contexts) c = new_context();
   getcontext(&stack.context);
   stack.context.uc_stack.ss_sp = memory.get();
   stack.context.uc_stack.ss_size = kStack;
@@ -249,20 +331,21 @@ Fiber::Fiber(Scheduler* owner) : memory(new std::byte[kStack]), scheduler(owner)
 }
 
 Fiber::~Fiber() {
+  for (const Context c : contexts) drop_context(c);
 #if defined(__SANITIZE_THREAD__)
   __tsan_destroy_fiber(stack.tsan);
 #endif
 }
 
-Scheduler& scheduler() {
+BL_UNRACED Scheduler& scheduler() {
   thread_local Scheduler one;
   return one;
 }
 
 }  // namespace
 
-const Place& place() { return scheduler().here(); }
-void wait_at_barrier(int line) { scheduler().wait(line); }
+BL_UNRACED Place place() { return scheduler().here(); }
+BL_UNRACED void wait_at_barrier(int line) { scheduler().wait(line); }
 void set_order(Order order, std::uint64_t seed) { scheduler().set_order(order, seed); }
 std::uint64_t next_random() { return scheduler().random(); }
 

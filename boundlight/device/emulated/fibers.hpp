@@ -1,7 +1,8 @@
 // Runs the blocks and threads of a kernel on the host. A block's threads run one after another on one fiber until one waits
 // at a barrier; that fiber is set aside and the next thread starts on another. When all wait, all are resumed.
 //
-// Stricter than hardware on purpose: threads that end while others wait, or that wait at different lines, are errors.
+// Stricter than hardware on purpose: threads that end while others wait, or that wait at different lines, are errors. Built with
+// ThreadSanitizer, two threads that touch the same memory without the launch's end or a barrier between them are a data race.
 #pragma once
 
 #include <cstddef>
@@ -19,14 +20,14 @@ struct Place {
   Grid grid{0, 0};
   std::byte* shared = nullptr;
 };
-const Place& place();
+Place place();
 
 // Throws ContractViolation outside of a kernel.
 void wait_at_barrier(int line);
 
 enum class Order : std::uint8_t { ascending, descending, shuffled };
 // Order of blocks and of threads between barriers, for launches from this host thread. The start is
-// BOUNDLIGHT_EMULATED_ORDER and BOUNDLIGHT_EMULATED_SEED, or ascending and 1.
+// BOUNDLIGHT_EMULATED_ORDER and BOUNDLIGHT_EMULATED_SEED, or ascending and 1. BOUNDLIGHT_EMULATED_FAIL = n: launch n fails.
 void set_order(Order order, std::uint64_t seed);
 // Numbers from the same seed, for whatever else hardware leaves open.
 std::uint64_t next_random();

@@ -39,6 +39,7 @@ const char* cudaGetErrorString(cudaError_t code) {
     case cudaSuccess: return "no error";
     case cudaErrorInvalidValue: return "invalid argument";
     case cudaErrorMemoryAllocation: return "out of memory";
+    case cudaErrorInsufficientDriver: return "CUDA driver version is insufficient for CUDA runtime version";
     case cudaErrorInvalidDevice: return "invalid device ordinal";
   }
   return "unrecognized error code";
@@ -47,6 +48,10 @@ const char* cudaGetErrorString(cudaError_t code) {
 cudaError_t cudaGetDeviceCount(int* count) {
   *count = 1;
   return cudaSuccess;
+}
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int index) {
+  *value = attribute == cudaDevAttrComputeCapabilityMajor ? 8 : 0;
+  return index == 0 ? cudaSuccess : cudaErrorInvalidDevice;
 }
 cudaError_t cudaSetDevice(int index) { return index == 0 ? cudaSuccess : cudaErrorInvalidDevice; }
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
