@@ -1,6 +1,9 @@
 # The fuzzing targets with a plain main: every kept input, and seeded changes of it, in every build.
+add_library(fuzz_replay OBJECT ${CMAKE_SOURCE_DIR}/fuzz/replay.cpp)
+target_link_libraries(fuzz_replay PRIVATE boundlight_flags)
+
 function(boundlight_replay name changes)
-  add_executable(replay_${name} ${CMAKE_SOURCE_DIR}/fuzz/${name}.cpp ${CMAKE_SOURCE_DIR}/fuzz/replay.cpp)
+  add_executable(replay_${name} ${CMAKE_SOURCE_DIR}/fuzz/${name}.cpp $<TARGET_OBJECTS:fuzz_replay>)
   target_link_libraries(replay_${name} PRIVATE boundlight boundlight_flags ${ARGN})
   add_test(NAME fuzz_${name} COMMAND replay_${name} ${CMAKE_CURRENT_SOURCE_DIR}/fuzz_corpus/${name} ${changes})
 endfunction()

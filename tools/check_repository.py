@@ -218,7 +218,7 @@ def hidden_names(text):
 
 
 def check_units(root):
-    """Overloads and equal aliases may share a name. Operators are told apart by the build, the command is not compiled together."""
+    """Overloads and equal aliases may share a name. Operators are told apart by the build."""
     def may_share(one, other):
         if one.startswith("using "):
             return one == other
@@ -228,7 +228,7 @@ def check_units(root):
     seen = {}
     for top in filter(pathlib.Path.is_dir, (root / "boundlight", root / "tests")):
         for source in files(top, {".cpp"}):
-            if source.name.endswith(".op.cpp") or "apps" in source.parts or source.parent.name in ("tools", "emulated", "cuda", "cpu"):
+            if source.name.endswith(".op.cpp") or source.parent.name in ("tools", "emulated", "cuda", "cpu"):
                 continue
             for number, name, line in hidden_names(source.read_text(encoding="utf-8")):
                 for other, at, text in seen.setdefault((source.parent, name), []):

@@ -43,6 +43,7 @@ class Replay {
       case Node::Kind::leaf: return closed(n, pieces);
       case Node::Kind::input_split: return holds(n.low, part(pieces, side(n.neuron, n.at, false))) && holds(n.high, part(pieces, side(n.neuron, n.at, true)));
       case Node::Kind::relu_split: return holds(n.low, signs(pieces, n, false)) && holds(n.high, signs(pieces, n, true));
+      case Node::Kind::family: return false;  // of maps; no tree of a verdict has one
       case Node::Kind::clip: break;
     }
     for (const Cut& c : n.cuts) {

@@ -23,7 +23,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-struct Options {
+struct AuditArguments {
   InputArguments input;
   RegionArguments region;
   std::vector<std::string> data;
@@ -34,7 +34,6 @@ struct Options {
   bool resume = false, radius = false, coverage = false, population = false, certificates = false, no_attack = false;
 };
 
-Error bad(const std::string& option, const std::string& what) { return {ErrorKind::bad_input, "option " + option, what}; }
 
 // One thing to judge: a sample of the data, or a property file.
 struct Item {
@@ -54,7 +53,7 @@ double since(Clock::time_point start) { return std::chrono::duration<double>(Clo
 
 class Audit {
  public:
-  Audit(const Options& o, std::shared_ptr<const Network> network, InputOptions input, const Output& output, StopToken stop)
+  Audit(const AuditArguments& o, std::shared_ptr<const Network> network, InputOptions input, const Output& output, StopToken stop)
       : o_(o), network_(std::move(network)), input_(std::move(input)), output_(output), flag_(stop), stop_(o.timeout > 0 ? stop.with_deadline(o.timeout) : stop) {}
 
   Result<int> run();
@@ -77,7 +76,7 @@ class Audit {
   std::string line(const Json& record) const;
   std::filesystem::path record_path(const Item& item) const { return std::filesystem::path(o_.out) / "samples" / (file_name(item) + ".json"); }
 
-  const Options& o_;
+  const AuditArguments& o_;
   std::shared_ptr<const Network> network_;
   const InputOptions input_;
   const Output& output_;
@@ -95,8 +94,8 @@ Result<void> Audit::read_data() {
   BL_TRY(loaded, load_all_inputs(*network_, o_.input, output_));
   loaded_ = std::move(loaded);
   if (loaded_.samples.empty()) return Error{ErrorKind::unsupported, "DATA", "a model with several inputs is audited by a folder of properties, --specs FOLDER"};
-  if (o_.region.norm != "linf") return bad("--norm", "verdicts are about linf balls; " + o_.region.norm + " balls are for the command bounds");
-  if (o_.region.eps.empty() && !o_.radius) return bad("--eps", "give the radius of the region in pixel units, e.g. --eps 2/255, or --radius to search for it");
+  if (o_.region.norm != "linf") return bad_option("--norm", "verdicts are about linf balls; " + o_.region.norm + " balls are for the command bounds");
+  if (o_.region.eps.empty() && !o_.radius) return bad_option("--eps", "give the radius of the region in pixel units, e.g. --eps 2/255, or --radius to search for it");
   if (!o_.region.eps.empty()) {
     BL_TRY(eps, parse_radius("--eps", o_.region.eps));
     eps_ = eps;
@@ -120,10 +119,10 @@ Result<void> Audit::read_labels() {
   if (o_.truth.empty()) return {};
   BL_TRY(array, load_array(o_.truth));
   const auto labels = array.to_doubles();
-  if (labels.size() != items_.size()) return bad("--truth", o_.truth + " has " + std::to_string(labels.size()) + " labels, the data " + std::to_string(items_.size()) + " samples");
+  if (labels.size() != items_.size()) return bad_option("--truth", o_.truth + " has " + std::to_string(labels.size()) + " labels, the data " + std::to_string(items_.size()) + " samples");
   for (std::size_t i = 0; i < labels.size(); ++i) {
     if (!(labels[i] >= 0 && labels[i] < static_cast<double>(classes) && labels[i] == std::floor(labels[i])))
-      return bad("--truth", "label " + std::to_string(i) + " of " + o_.truth + " is not among the model's " + std::to_string(classes) + " classes, 0 to " + std::to_string(classes - 1));
+      return bad_option("--truth", "label " + std::to_string(i) + " of " + o_.truth + " is not among the model's " + std::to_string(classes) + " classes, 0 to " + std::to_string(classes - 1));
     items_[i].label = static_cast<std::int64_t>(labels[i]);
   }
   return {};
@@ -138,7 +137,7 @@ Result<void> Audit::read_specs() {
   } else if (std::filesystem::exists(o_.specs, error)) {
     files.emplace_back(o_.specs);
   }
-  if (files.empty()) return bad("--specs", o_.specs + " holds no .vnnlib or .json file");
+  if (files.empty()) return bad_option("--specs", o_.specs + " holds no .vnnlib or .json file");
   std::sort(files.begin(), files.end());
   for (const auto& file : files) {
     Item& item = items_.emplace_back();
@@ -162,7 +161,7 @@ Result<void> Audit::prepare_folder() {
   const std::filesystem::path folder = o_.out;
   std::error_code error;
   const bool there = std::filesystem::exists(folder / "audit.json", error);
-  if (there && !o_.resume) return bad("--out", o_.out + " holds an audit already; --resume goes on with it, or name another folder");
+  if (there && !o_.resume) return bad_option("--out", o_.out + " holds an audit already; --resume goes on with it, or name another folder");
   for (const char* sub : {"samples", "pictures", "certificates"}) {
     std::filesystem::create_directories(folder / sub, error);
     if (error) return Error{ErrorKind::io, "option --out", "cannot make the folder " + (folder / sub).string() + ": " + error.message()};
@@ -174,7 +173,7 @@ Result<void> Audit::prepare_folder() {
     std::string differs;
     for (const auto& [key, value] : settings_.question.items())
       if (!before.is_object() || !before.contains(key) || before.at(key) != value) differs += (differs.empty() ? "" : ", ") + key;
-    return bad("--resume", "the audit in " + o_.out + " asked something else (" + (differs.empty() ? "audit.json" : differs) + "); use its options, or another folder");
+    return bad_option("--resume", "the audit in " + o_.out + " asked something else (" + (differs.empty() ? "audit.json" : differs) + "); use its options, or another folder");
   }
   for (std::size_t i = 0; i < items_.size(); ++i) {
     if (!std::filesystem::exists(record_path(items_[i]), error)) continue;
@@ -401,15 +400,15 @@ Result<int> Audit::run() {
   return summary.at("errors").get<std::int64_t>() > 0 ? kBadInput : kDone;
 }
 
-Result<int> run(Options o, StopToken stop) {
+Result<int> run_audit(AuditArguments o, StopToken stop) {
   const Output output(o.json);
   BL_CHECK(can_write("--json", o.json));
   o.input.inputs.insert(o.input.inputs.begin(), o.data.begin(), o.data.end());
-  if (o.specs.empty() == o.input.inputs.empty()) return bad("--specs", o.specs.empty() ? "give samples (DATA with --eps or --radius), or properties with --specs" : "and DATA are two different audits; give one of them");
-  if (!o.specs.empty() && (o.radius || !o.region.eps.empty() || !o.truth.empty())) return bad("--specs", "properties say their own regions: --eps, --radius and --truth are for DATA");
-  if (o.radius && o.coverage) return bad("--coverage", "and --radius are two different audits; give one of them");
-  if (o.resume && o.out.empty()) return bad("--resume", "needs --out, the folder of the audit to go on with");
-  if (!(o.confidence > 0 && o.confidence < 1)) return bad("--confidence", "must lie between 0 and 1, such as 0.95");
+  if (o.specs.empty() == o.input.inputs.empty()) return bad_option("--specs", o.specs.empty() ? "give samples (DATA with --eps or --radius), or properties with --specs" : "and DATA are two different audits; give one of them");
+  if (!o.specs.empty() && (o.radius || !o.region.eps.empty() || !o.truth.empty())) return bad_option("--specs", "properties say their own regions: --eps, --radius and --truth are for DATA");
+  if (o.radius && o.coverage) return bad_option("--coverage", "and --radius are two different audits; give one of them");
+  if (o.resume && o.out.empty()) return bad_option("--resume", "needs --out, the folder of the audit to go on with");
+  if (!(o.confidence > 0 && o.confidence < 1)) return bad_option("--confidence", "must lie between 0 and 1, such as 0.95");
   BL_TRY(network, load_network(o.input.model, output));
   if (network->outputs.size() != 1) return Error{ErrorKind::unsupported, network->source, "verdicts need a model with one output, this one has " + std::to_string(network->outputs.size())};
   BL_TRY(input, input_options(o.input));
@@ -420,7 +419,7 @@ Result<int> run(Options o, StopToken stop) {
 
 void add_audit(CLI::App& app, Session& session) {
   auto* command = app.add_subcommand("audit", "A verdict for every sample of a data set or every property of a folder; certified radii and volumes");
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<AuditArguments>();
   add_input_options(*command, o->input, false);
   command->add_option("data", o->data, "Samples: images.npy, data.npz:images[0:100], points.csv, cat.png")->type_name("DATA");
   add_region_options(*command, o->region);
@@ -444,7 +443,7 @@ void add_audit(CLI::App& app, Session& session) {
   add_json_option(*command, o->json);
   command->footer("Exit codes: 0 every sample has its record, 12 --timeout, 130 interrupted, 2 bad input.\n"
                   "Example: boundlight audit examples/honest.onnx 'examples/images.npz:images[0:8]' --eps 1/255 --truth 'examples/images.npz:labels[0:8]' --out audit");
-  command->callback([&session, o] { session.run = [o, &session] { return run(*o, session.stop); }; });
+  command->callback([&session, o] { session.run = [o, &session] { return run_audit(*o, session.stop); }; });
 }
 
 }  // namespace boundlight::cli

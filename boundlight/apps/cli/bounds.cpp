@@ -14,7 +14,7 @@
 namespace boundlight::cli {
 namespace {
 
-struct Options {
+struct BoundsArguments {
   InputArguments input;
   RegionArguments region;
   std::vector<std::string> box;
@@ -25,11 +25,8 @@ struct Options {
   std::uint64_t memory = 0;
 };
 
-const std::map<std::string, Method> kMethods = {{"interval", Method::interval}, {"forward", Method::forward}, {"crown", Method::crown},
-                                                {"combined", Method::combined}, {"alpha", Method::alpha}};
-
 // The region named by --box, or the ball around every input sample.
-Result<Regions> regions_of(const Network& network, const Options& o, const Output& output) {
+Result<Regions> regions_of(const Network& network, const BoundsArguments& o, const Output& output) {
   Regions r;
   const auto n = static_cast<std::size_t>(network.input_size());
   if (!o.box.empty()) {
@@ -98,14 +95,14 @@ Result<void> write_planes(const std::string& path, const BoundResult& b, std::in
   return write_file(path, bytes);
 }
 
-Result<int> run(const Options& o, StopToken stop) {
+Result<int> run_bounds(const BoundsArguments& o, StopToken stop) {
   const Output output(o.json);
   BL_TRY(network, load_network(o.input.model, output));
   BL_TRY(value, find_value(*network, o.node, false));
   BL_TRY(regions, regions_of(*network, o, output));
   BL_TRY(engine, make_engine(network, o.device));
   BoundOptions options;
-  options.method = kMethods.at(o.method);
+  options.method = method_names().at(o.method);
   options.semantics = o.semantics == "real" ? Semantics::real : Semantics::float32_any_order;
   options.precision = o.precision == "float" ? Precision::single : o.precision == "double" ? Precision::dual : Precision::automatic;
   options.sound = !o.unsound;
@@ -146,7 +143,7 @@ Result<int> run(const Options& o, StopToken stop) {
 
 void add_bounds(CLI::App& app, Session& session) {
   auto* command = app.add_subcommand("bounds", "Certified bounds of a value over a region of inputs");
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<BoundsArguments>();
   add_input_options(*command, o->input, false);
   add_region_options(*command, o->region);
   command->add_option("--box", o->box, "Lower and upper ends as arrays, in the network's own units")->expected(2)->type_name("LOWER UPPER")->group("Region");
@@ -162,7 +159,7 @@ void add_bounds(CLI::App& app, Session& session) {
   command->add_flag("--unsound", o->unsound, "Leave out the rounding charges, to measure their price; the result is no bound");
   add_json_option(*command, o->json);
   command->footer("Example: boundlight bounds examples/honest.onnx --input examples/images.npz:images[0] --eps 2/255 --method combined");
-  command->callback([&session, o] { session.run = [o, &session] { return run(*o, session.stop); }; });
+  command->callback([&session, o] { session.run = [o, &session] { return run_bounds(*o, session.stop); }; });
 }
 
 }  // namespace boundlight::cli

@@ -11,7 +11,7 @@
 namespace boundlight::cli {
 namespace {
 
-struct Options {
+struct CheckArguments {
   std::string certificate, model, spec, json;
   double timeout = 0;
 };
@@ -35,7 +35,7 @@ int code_of(check::Verdict::Kind kind) {
   return kViolated;
 }
 
-Json json_of(const Options& o, const check::Verdict& v, double seconds) {
+Json json_of(const CheckArguments& o, const check::Verdict& v, double seconds) {
   Json j = {{"verdict", word_of(v.kind)}, {"complete", v.kind == check::Verdict::Kind::accepted}, {"certificate", o.certificate},
             {"model", o.model}, {"property", o.spec.empty() ? Json(nullptr) : Json(o.spec)}, {"model_sha256", v.model_sha256},
             {"property_sha256", v.spec_sha256}, {"semantics", v.semantics == check::Semantics::real ? "real" : "float32-any-order"},
@@ -47,7 +47,7 @@ Json json_of(const Options& o, const check::Verdict& v, double seconds) {
   return j;
 }
 
-Result<int> run(const Options& o, StopToken stop) {
+Result<int> run_check(const CheckArguments& o, StopToken stop) {
   const Output output(o.json);
   BL_CHECK(can_write("--json", o.json));
   check::CheckOptions options;
@@ -70,7 +70,7 @@ Result<int> run(const Options& o, StopToken stop) {
 
 void add_check(CLI::App& app, Session& session) {
   auto* command = app.add_subcommand("check", "Replay a certificate without trusting what made it");
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<CheckArguments>();
   command->add_option("certificate", o->certificate, "Certificate, as verify --certificate writes it")->required()->type_name("CERT");
   command->add_option("model", o->model, "ONNX file that the certificate is about")->required()->type_name("MODEL");
   command->add_option("property", o->spec, "VNN-LIB file that the certificate is about; none when it carries its own statements")->type_name("SPEC");
@@ -78,7 +78,7 @@ void add_check(CLI::App& app, Session& session) {
   add_json_option(*command, o->json);
   command->footer("Exit codes: 0 accepted, 10 rejected (the first step that fails is named), 11 partial (operators without a rule were believed), 12 timeout.\n"
                   "Example: boundlight check proof.blcert examples/honest.onnx property.vnnlib");
-  command->callback([&session, o] { session.run = [o, &session] { return run(*o, session.stop); }; });
+  command->callback([&session, o] { session.run = [o, &session] { return run_check(*o, session.stop); }; });
 }
 
 }  // namespace boundlight::cli

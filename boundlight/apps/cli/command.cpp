@@ -39,6 +39,14 @@ Result<void> can_write(const std::string& option, const std::string& path) {
   return {};
 }
 
+Error bad_option(const std::string& option, const std::string& what) { return {ErrorKind::bad_input, "option " + option, what}; }
+
+const std::map<std::string, Method>& method_names() {
+  static const std::map<std::string, Method> names = {
+      {"interval", Method::interval}, {"forward", Method::forward}, {"crown", Method::crown}, {"combined", Method::combined}, {"alpha", Method::alpha}};
+  return names;
+}
+
 Result<std::shared_ptr<const Network>> load_network(const std::string& path, const Output& output) {
   BL_TRY(graph, load_onnx(path));
   BL_TRY(network, prepare(graph));

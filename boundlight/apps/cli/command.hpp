@@ -3,11 +3,13 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "boundlight/bounds/engines/engine.hpp"
 #include "boundlight/bounds/network.hpp"
 #include "boundlight/core/result.hpp"
 #include "boundlight/core/stop.hpp"
@@ -53,6 +55,12 @@ Result<void> can_write(const std::string& option, const std::string& path);
 
 // Reads and prepares a model; its notes are printed on standard error when `output` is text.
 Result<std::shared_ptr<const Network>> load_network(const std::string& path, const Output& output);
+
+// The error of an option ("--eps") that cannot be followed.
+Error bad_option(const std::string& option, const std::string& what);
+
+// The values of --method.
+const std::map<std::string, Method>& method_names();
 
 // A value by name; empty: the logits when `logits`, else output 0.
 Result<ValueId> find_value(const Network& network, const std::string& name, bool logits);

@@ -13,7 +13,7 @@
 namespace boundlight::cli {
 namespace {
 
-struct Options {
+struct CompareArguments {
   InputArguments input;
   std::vector<std::string> images, methods = {"all"}, metrics = {"all"}, baselines = {"random"};
   RegionArguments region;
@@ -23,7 +23,6 @@ struct Options {
   double timeout = 0, budget = 0;
 };
 
-Error bad(const std::string& option, const std::string& what) { return {ErrorKind::bad_input, "option --" + option, what}; }
 
 std::vector<std::string> names_of_methods() {
   std::vector<std::string> names = {"all"};
@@ -43,7 +42,7 @@ std::string listed(const std::vector<std::string>& names) {
   return text + "}";
 }
 
-Result<std::vector<CompareImage>> questions(const Options& o, const std::vector<NamedImage>& samples, double eps) {
+Result<std::vector<CompareImage>> questions(const CompareArguments& o, const std::vector<NamedImage>& samples, double eps) {
   std::vector<CompareImage> images;
   for (const auto& [name, folder, sample] : samples) {
     CompareImage image;
@@ -66,7 +65,7 @@ Result<void> plant(const std::string& address, std::vector<CompareImage>& images
   const auto values = masks.to_doubles();
   const std::size_t pixels = static_cast<std::size_t>(images[0].cells.height * images[0].cells.width);
   if (values.size() != images.size() * pixels)
-    return bad("planted", "the masks have " + std::to_string(values.size()) + " pixels, " + std::to_string(images.size()) + " images of " + std::to_string(images[0].cells.height) + "x" +
+    return bad_option("--planted", "the masks have " + std::to_string(values.size()) + " pixels, " + std::to_string(images.size()) + " images of " + std::to_string(images[0].cells.height) + "x" +
                               std::to_string(images[0].cells.width) + " need " + std::to_string(images.size() * pixels));
   for (std::size_t i = 0; i < images.size(); ++i) {
     auto& image = images[i];
@@ -78,12 +77,12 @@ Result<void> plant(const std::string& address, std::vector<CompareImage>& images
     }
     for (std::size_t u = 0; u < all.size(); ++u) image.planted.push_back(2 * inside[u] >= all[u]);
     if (std::find(image.planted.begin(), image.planted.end(), 1) == image.planted.end())
-      return bad("planted", "no cell of " + image.name + " is covered to one half by its mask; use finer --cells");
+      return bad_option("--planted", "no cell of " + image.name + " is covered to one half by its mask; use finer --cells");
   }
   return {};
 }
 
-Result<CompareOptions> settings_of(const Options& o, StopToken stop) {
+Result<CompareOptions> settings_of(const CompareArguments& o, StopToken stop) {
   CompareOptions c;
   for (const auto& name : o.methods) {
     if (name == "all") {
@@ -128,7 +127,7 @@ std::string joined(const std::vector<T>& list, Name name) {
   return text;
 }
 
-CompareReport report_of(const Options& o, const Network& network, const CompareOptions& c, const std::vector<NamedImage>& samples, const std::vector<std::string>& labels) {
+CompareReport report_of(const CompareArguments& o, const Network& network, const CompareOptions& c, const std::vector<NamedImage>& samples, const std::vector<std::string>& labels) {
   CompareReport r;
   r.model = network.source;
   r.sha256 = network.sha256;
@@ -160,12 +159,12 @@ Result<void> try_folder(const std::string& out) {
   return {};
 }
 
-Result<int> run(const Options& o, StopToken stop) {
+Result<int> run_compare(const CompareArguments& o, StopToken stop) {
   const Output output(o.json);
   BL_TRY(settings, settings_of(o, o.timeout > 0 ? stop.with_deadline(o.timeout) : stop));
-  if (o.region.eps.empty()) return bad("eps", "the radius of the region is missing; give it in pixel units, such as --eps 2/255");
+  if (o.region.eps.empty()) return bad_option("--eps", "the radius of the region is missing; give it in pixel units, such as --eps 2/255");
   BL_TRY(eps, parse_number("--eps", o.region.eps));
-  if (!(eps > 0)) return bad("eps", "'" + o.region.eps + "' leaves no region to explain; give a positive radius in pixel units");
+  if (!(eps > 0)) return bad_option("--eps", "'" + o.region.eps + "' leaves no region to explain; give a positive radius in pixel units");
   BL_TRY(network, load_network(o.input.model, output));
   if (o.images.empty()) return Error{ErrorKind::bad_input, "compare", "no images were given; name a file, a folder or an array such as data.npz:images[0:20] after the model"};
   InputArguments input = o.input;
@@ -200,7 +199,7 @@ Result<int> run(const Options& o, StopToken stop) {
 
 void add_compare(CLI::App& app, Session& session) {
   auto* command = app.add_subcommand("compare", "Explanation methods side by side, held against certified intervals");
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<CompareArguments>();
   add_input_options(*command, o->input, false);
   command->remove_option(command->get_option("--input"));
   command->add_option("images", o->images, "Images: a file, a folder, an array such as data.npz:images[0:20]; several allowed")->type_name("IMAGES");
@@ -225,7 +224,7 @@ void add_compare(CLI::App& app, Session& session) {
   add_json_option(*command, o->json);
   command->footer("Example: boundlight compare examples/cheat.onnx 'examples/images.npz:leaky[0:8]' --eps 2/255 --cells 8x8 --out out\n"
                   "Methods and metrics: docs/comparison.md.");
-  command->callback([&session, o] { session.run = [o, &session] { return run(*o, session.stop); }; });
+  command->callback([&session, o] { session.run = [o, &session] { return run_compare(*o, session.stop); }; });
 }
 
 }  // namespace boundlight::cli

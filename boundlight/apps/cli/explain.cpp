@@ -18,7 +18,7 @@
 namespace boundlight::cli {
 namespace {
 
-struct Options {
+struct ExplainArguments {
   InputArguments input;
   RegionArguments region;
   std::string cells = "12x12", segments, tier = "auto", overlap = "margin", estimate = "auto", method = "crown", half, out, json, device = "cpu", hybrid, certificate;
@@ -28,7 +28,6 @@ struct Options {
 };
 
 const std::map<std::string, Estimate> kEstimates = {{"auto", Estimate::automatic}, {"attained", Estimate::attained}, {"verified", Estimate::verified}, {"midpoint", Estimate::midpoint}};
-const std::map<std::string, Method> kMethods = {{"interval", Method::interval}, {"forward", Method::forward}, {"crown", Method::crown}, {"combined", Method::combined}, {"alpha", Method::alpha}};
 
 std::string estimate_name(Estimate estimate) {
   for (const auto& [name, value] : kEstimates)
@@ -36,9 +35,8 @@ std::string estimate_name(Estimate estimate) {
   return {};
 }
 
-Error bad(const std::string& option, const std::string& what) { return {ErrorKind::bad_input, "option --" + option, what}; }
 
-Result<EvaQuestion> asked(const Options& o, const PreparedInput& sample, const Cells& cells, double eps) {
+Result<EvaQuestion> asked(const ExplainArguments& o, const PreparedInput& sample, const Cells& cells, double eps) {
   BL_TRY(q, question_of(o.region, sample, cells, eps));
   if (o.half == "plus") q.lower = q.inner_lower = q.x;
   if (o.half == "minus") q.upper = q.inner_upper = q.x;
@@ -47,7 +45,7 @@ Result<EvaQuestion> asked(const Options& o, const PreparedInput& sample, const C
   return q;
 }
 
-ReportInput report_input(const Options& o, const EvaOptions& used, const EvaMap& map, const Network& network, const NamedImage& image, const std::vector<std::string>& labels, const std::string& eps) {
+ReportInput report_input(const ExplainArguments& o, const EvaOptions& used, const EvaMap& map, const Network& network, const NamedImage& image, const std::vector<std::string>& labels, const std::string& eps) {
   const PreparedInput& sample = image.input;
   ReportInput r;
   r.model = network.source;
@@ -92,7 +90,7 @@ void print_map(const Cells& cells, const std::vector<double>& per_cell) {
 }
 
 // The largest eps (within 5 %) at which crown bounds prove the decision, by bisection; 0 when none was found.
-Result<double> certified_radius(Engine& engine, const Options& o, const PreparedInput& sample, const Cells& one, std::int64_t* steps) {
+Result<double> certified_radius(Engine& engine, const ExplainArguments& o, const PreparedInput& sample, const Cells& one, std::int64_t* steps) {
   double low = 0, high = 1.0 / 1024;
   EvaOptions options;
   options.tier = EvaTier::shared;
@@ -114,11 +112,11 @@ Result<double> certified_radius(Engine& engine, const Options& o, const Prepared
   return low;
 }
 
-Result<EvaOptions> eva_options(const Options& o, const Network& network, const StopToken& stop, const Output& output) {
+Result<EvaOptions> eva_options(const ExplainArguments& o, const Network& network, const StopToken& stop, const Output& output) {
   EvaOptions options;
   options.overlap = o.overlap == "separate" ? Overlap::separate : Overlap::margin;
   options.estimate = kEstimates.at(o.estimate);
-  options.bounds.method = kMethods.at(o.method);
+  options.bounds.method = method_names().at(o.method);
   options.bounds.stop = o.timeout > 0 ? stop.with_deadline(o.timeout) : stop;
   options.tau = o.tau;
   options.seed = o.seed;
@@ -138,12 +136,12 @@ Result<EvaOptions> eva_options(const Options& o, const Network& network, const S
 }
 
 // Numbers that no option check of the parser catches (NaN passes them all).
-Result<void> check_numbers(const Options& o) {
+Result<void> check_numbers(const ExplainArguments& o) {
   for (const auto& [name, value] : {std::pair<const char*, double>{"tau", o.tau}, {"timeout", o.timeout}, {"budget", o.budget}})
-    if (!(value >= 0) || std::isinf(value)) return bad(name, "must be a finite number that is not negative");
-  if (o.samples < 1) return bad("samples", "at least one sample per region is needed");
-  if (!o.certificate.empty() && !o.hybrid.empty()) return bad("certificate", "a map of --hybrid rests on samples; nothing in it can be certified");
-  if (!o.certificate.empty() && o.overlap != "margin") return bad("certificate", "certificates are for --overlap margin");
+    if (!(value >= 0) || std::isinf(value)) return bad_option("--" + std::string(name), "must be a finite number that is not negative");
+  if (o.samples < 1) return bad_option("--samples", "at least one sample per region is needed");
+  if (!o.certificate.empty() && !o.hybrid.empty()) return bad_option("--certificate", "a map of --hybrid rests on samples; nothing in it can be certified");
+  if (!o.certificate.empty() && o.overlap != "margin") return bad_option("--certificate", "certificates are for --overlap margin");
   return {};
 }
 
@@ -155,7 +153,7 @@ struct Explained {
 };
 
 // The map's certificate, and the map as it shows it; or why there is none.
-Result<void> add_certificate(const Options& o, Engine& engine, const PreparedInput& sample, const EvaQuestion& question, const EvaOptions& options, double eps, Explained& e, const std::string& title,
+Result<void> add_certificate(const ExplainArguments& o, Engine& engine, const PreparedInput& sample, const EvaQuestion& question, const EvaOptions& options, double eps, Explained& e, const std::string& title,
                              std::string& reason) {
   BL_TRY(ball, ball_of(sample, o.region, eps));
   const auto start = std::chrono::steady_clock::now();
@@ -167,7 +165,7 @@ Result<void> add_certificate(const Options& o, Engine& engine, const PreparedInp
   return {};
 }
 
-Result<Explained> explain_one(const Options& o, Engine& engine, const NamedImage& image, const std::vector<std::string>& labels, const EvaOptions& options, const Output& output) {
+Result<Explained> explain_one(const ExplainArguments& o, Engine& engine, const NamedImage& image, const std::vector<std::string>& labels, const EvaOptions& options, const Output& output) {
   const PreparedInput& sample = image.input;
   BL_TRY(cells, cells_of(o.cells, o.segments, sample));
   double eps = 0;
@@ -176,14 +174,14 @@ Result<Explained> explain_one(const Options& o, Engine& engine, const NamedImage
     BL_TRY(one, grid_cells(cells.height, cells.width, 1, 1));
     std::int64_t steps = 0;
     BL_TRY(radius, certified_radius(engine, o, sample, one, &steps));
-    if (radius <= 0) return bad("eps", "no radius could be certified around this image; give --eps");
+    if (radius <= 0) return bad_option("--eps", "no radius could be certified around this image; give --eps");
     eps = 2 * radius;
     eps_text = std::to_string(eps) + " (twice the certified radius " + std::to_string(radius) + ", found in " + std::to_string(steps) + " steps)";
     output.say("eps         " + eps_text);
   } else {
     BL_TRY(given, parse_number("--eps", o.region.eps));
     eps = given;
-    if (eps == 0) return bad("eps", "a radius of 0 leaves nothing to explain; give a positive one");
+    if (eps == 0) return bad_option("--eps", "a radius of 0 leaves nothing to explain; give a positive one");
   }
   BL_TRY(question, asked(o, sample, cells, eps));
   BL_TRY(map, eva(engine, question, options));
@@ -213,7 +211,7 @@ Result<void> make_folder(const std::string& out) {
 }
 
 // One image: the file named. Several: a file of that name in every image's folder.
-Result<void> write_certificate(const Options& o, const std::string& image_folder, Explained& e, const Output& output) {
+Result<void> write_certificate(const ExplainArguments& o, const std::string& image_folder, Explained& e, const Output& output) {
   if (!e.input.certificate_reason.empty()) {
     output.say("certificate none: " + e.input.certificate_reason);
     return {};
@@ -231,7 +229,7 @@ Result<void> write_certificate(const Options& o, const std::string& image_folder
   return {};
 }
 
-Result<int> run(const Options& o, StopToken stop) {
+Result<int> run_explain(const ExplainArguments& o, StopToken stop) {
   const Output output(o.json);
   BL_CHECK(check_numbers(o));
   BL_CHECK(make_folder(o.out));
@@ -242,7 +240,7 @@ Result<int> run(const Options& o, StopToken stop) {
   BL_TRY(engine, make_engine(network, o.device));
   BL_TRY(options, eva_options(o, *network, stop, output));
   const bool several = images.size() > 1;
-  if (several && !o.certificate.empty() && o.out.empty()) return bad("certificate", "certificates of several images go into their folders; give --out");
+  if (several && !o.certificate.empty() && o.out.empty()) return bad_option("--certificate", "certificates of several images go into their folders; give --out");
   Json all = Json::array();
   std::vector<SummaryLine> lines;
   bool complete = true;
@@ -281,7 +279,7 @@ Result<int> run(const Options& o, StopToken stop) {
 
 void add_explain(CLI::App& app, Session& session) {
   auto* command = app.add_subcommand("explain", "Certified importance map of an image (EVA)");
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<ExplainArguments>();
   add_input_options(*command, o->input, true);
   add_region_options(*command, o->region);
   command->add_option("--cells", o->cells, "pixels, ROWSxCOLS or slic:COUNT")->capture_default_str()->group("Map");
@@ -305,7 +303,7 @@ void add_explain(CLI::App& app, Session& session) {
   add_json_option(*command, o->json);
   command->footer("Example: boundlight explain examples/cheat.onnx --input examples/images.npz:images[0] --eps 2/255 --out out\n"
                   "Without --eps twice the certified radius is used, and printed.");
-  command->callback([&session, o] { session.run = [o, &session] { return run(*o, session.stop); }; });
+  command->callback([&session, o] { session.run = [o, &session] { return run_explain(*o, session.stop); }; });
 }
 
 }  // namespace boundlight::cli

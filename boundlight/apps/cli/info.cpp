@@ -58,7 +58,7 @@ void print(const Network& network, const Summary& s, bool graph) {
   }
 }
 
-Result<int> run(const std::string& model, const std::string& json, bool graph) {
+Result<int> run_info(const std::string& model, const std::string& json, bool graph) {
   const Output output(json);
   BL_TRY(network, load_network(model, output));
   const Summary s = summarise(*network);
@@ -95,7 +95,7 @@ void add_info(CLI::App& app, Session& session) {
   command->add_flag("--graph", o->graph, "List every node with its shapes");
   add_json_option(*command, o->json);
   command->footer("Example: boundlight info examples/honest.onnx --graph");
-  command->callback([&session, o] { session.run = [o] { return run(o->model, o->json, o->graph); }; });
+  command->callback([&session, o] { session.run = [o] { return run_info(o->model, o->json, o->graph); }; });
 }
 
 }  // namespace boundlight::cli

@@ -7,7 +7,7 @@
 namespace boundlight::cli {
 namespace {
 
-Result<int> run(const std::string& json) {
+Result<int> run_ops(const std::string& json) {
   const Output output(json);
   Json list = Json::array();
   if (output.text()) std::printf("%-22s %-8s %-24s %-20s %s\n", "operator", "value", "gradient", "interval", "linear");
@@ -26,7 +26,7 @@ void add_ops(CLI::App& app, Session& session) {
   auto json = std::make_shared<std::string>();
   add_json_option(*command, *json);
   command->footer("Example: boundlight ops\nAn operator outside of the list is refused by name before anything is computed.");
-  command->callback([&session, json] { session.run = [json] { return run(*json); }; });
+  command->callback([&session, json] { session.run = [json] { return run_ops(*json); }; });
 }
 
 }  // namespace boundlight::cli

@@ -10,7 +10,7 @@
 namespace boundlight::cli {
 namespace {
 
-Error bad(const std::string& place, const std::string& what) { return {ErrorKind::bad_input, place, what}; }
+Error bad_property(const std::string& place, const std::string& what) { return {ErrorKind::bad_input, place, what}; }
 
 std::string ending(const std::string& path) {
   std::string e = std::filesystem::path(path).extension().string();
@@ -41,9 +41,9 @@ Result<Rational> parse_radius(const std::string& option, const std::string& text
   const auto slash = text.find('/');
   const auto over = parse_decimal(std::string_view(text).substr(0, slash));
   const auto under = slash == std::string::npos ? std::optional(Rational(1)) : parse_decimal(std::string_view(text).substr(slash + 1));
-  if (!over || !under || *under == 0) return bad("option " + option, "'" + text + "' is not a number or a fraction such as 2/255");
+  if (!over || !under || *under == 0) return bad_property("option " + option, "'" + text + "' is not a number or a fraction such as 2/255");
   const Rational q = *over / *under;
-  if (q < 0) return bad("option " + option, "'" + text + "' is negative; a radius is 0 or more");
+  if (q < 0) return bad_property("option " + option, "'" + text + "' is negative; a radius is 0 or more");
   return q;
 }
 
@@ -58,11 +58,11 @@ CLI::Validator seconds() {
 
 Result<Property> load_property(const std::string& path, const Network& network, const InputOptions& options) {
   if (ending(path) != ".json") return read_vnnlib(path);
-  if (network.inputs.size() != 1) return bad(path, "a property of an image needs a model with one input");
+  if (network.inputs.size() != 1) return bad_property(path, "a property of an image needs a model with one input");
   BL_TRY(text, read_file(path, std::uint64_t{1} << 30));
   BL_TRY(robustness, parse_robustness_json(text, path, reader_of(std::filesystem::path(path).parent_path(), network, options)));
   if (robustness.classes != size_of_output(network))
-    return bad(path + ": classes", "is " + std::to_string(robustness.classes) + ", the model has " + std::to_string(size_of_output(network)) + " outputs");
+    return bad_property(path + ": classes", "is " + std::to_string(robustness.classes) + ", the model has " + std::to_string(size_of_output(network)) + " outputs");
   BL_TRY(property, robustness_property(robustness, path));
   property.sha256 = sha256_hex(text);
   return std::move(property);
@@ -73,14 +73,14 @@ Result<std::int64_t> parse_class(const std::string& option, const std::string& t
   if (named != labels.end()) return named - labels.begin();
   const auto q = parse_decimal(text);
   if (!q || boost::multiprecision::denominator(*q) != 1 || *q < 0)
-    return bad("option " + option, "'" + text + "' is no class: give its number, from 0, or a name of --labels");
-  if (*q >= classes) return bad("option " + option, "class " + text + " is not among the model's " + std::to_string(classes) + " classes, 0 to " + std::to_string(classes - 1));
+    return bad_property("option " + option, "'" + text + "' is no class: give its number, from 0, or a name of --labels");
+  if (*q >= classes) return bad_property("option " + option, "class " + text + " is not among the model's " + std::to_string(classes) + " classes, 0 to " + std::to_string(classes - 1));
   return static_cast<std::int64_t>(boost::multiprecision::numerator(*q));
 }
 
 Result<Property> ball_property(const PreparedInput& sample, const RegionArguments& region, const Rational& eps, std::int64_t label, std::int64_t target,
                                std::int64_t classes, const std::string& title) {
-  if (region.norm != "linf") return bad("option --norm", "verdicts are about linf balls; " + region.norm + " balls are for the command bounds");
+  if (region.norm != "linf") return bad_property("option --norm", "verdicts are about linf balls; " + region.norm + " balls are for the command bounds");
   BL_TRY(ball, ball_of(sample, region, 0));
   const std::size_t n = sample.pixels.size();
   std::vector<Rational> lower(n), upper(n);
@@ -88,14 +88,14 @@ Result<Property> ball_property(const PreparedInput& sample, const RegionArgument
     const Rational p = exact(sample.pixels[i]), mean = exact(ball.mean[i]), deviation = exact(ball.deviation[i]);
     Rational low = p - eps, high = p + eps;
     if (ball.clip) low = std::max(low, exact(ball.clip->first)), high = std::min(high, exact(ball.clip->second));
-    if (low > high) return bad("option --clip", "pixel " + std::to_string(i) + " lies further than eps outside of the range; check --clip and --scale");
+    if (low > high) return bad_property("option --clip", "pixel " + std::to_string(i) + " lies further than eps outside of the range; check --clip and --scale");
     lower[i] = (low - mean) / deviation;
     upper[i] = (high - mean) / deviation;
   }
   PropertyBuilder builder(static_cast<std::int64_t>(n), classes);
   builder.named(title);
   const std::size_t box = builder.box(std::move(lower), std::move(upper));
-  if (target == label) return bad("option --target", "class " + std::to_string(target) + " is the label itself");
+  if (target == label) return bad_property("option --target", "class " + std::to_string(target) + " is the label itself");
   for (std::int64_t k = 0; k < classes; ++k)
     if (k != label && (target < 0 || k == target)) builder.disjunct(box, {margin_constraint(k, label)});
   return std::move(builder).build();
@@ -125,7 +125,7 @@ Result<void> save_input(const std::string& path, const Network& network, const I
     BL_TRY(picture, picture_of_input(network, options, input));
     return write_file(path, encode_png(picture));
   }
-  if (end != ".npy") return bad("option --save-input", "'" + path + "' must end in .npy (exact) or .png (rounded to 8 bits)");
+  if (end != ".npy") return bad_property("option --save-input", "'" + path + "' must end in .npy (exact) or .png (rounded to 8 bits)");
   Shape shape{static_cast<std::int64_t>(input.size())};
   if (network.inputs.size() == 1) shape = only_input(network).shape;
   const bool single = std::all_of(input.begin(), input.end(), [](double x) { return static_cast<double>(static_cast<float>(x)) == x; });

@@ -11,7 +11,7 @@
 namespace boundlight::cli {
 namespace {
 
-struct Options {
+struct RunArguments {
   InputArguments input;
   std::vector<std::string> nodes;
   std::string json, device = "cpu", precision = "single";
@@ -30,7 +30,7 @@ void print_top(const std::string& name, const double* v, std::int64_t n, int top
 }
 
 // By the engine, or in the graph's own element types where it needs them (integers, 16-bit floats).
-Result<std::vector<std::vector<double>>> values_of(const std::shared_ptr<const Network>& network, const LoadedInputs& inputs, const std::vector<ValueId>& wanted, const Options& o) {
+Result<std::vector<std::vector<double>>> values_of(const std::shared_ptr<const Network>& network, const LoadedInputs& inputs, const std::vector<ValueId>& wanted, const RunArguments& o) {
   if (!needs_typed_values(*network)) {
     BL_TRY(engine, make_engine(network, o.device));
     return engine->evaluate(inputs.values, inputs.batch, wanted, o.precision == "double" ? Precision::dual : Precision::single);
@@ -52,7 +52,7 @@ Result<std::vector<std::vector<double>>> values_of(const std::shared_ptr<const N
   return values;
 }
 
-Result<int> run(const Options& o) {
+Result<int> run_run(const RunArguments& o) {
   const Output output(o.json);
   BL_TRY(network, load_network(o.input.model, output));
   BL_TRY(inputs, load_all_inputs(*network, o.input, output));
@@ -82,7 +82,7 @@ Result<int> run(const Options& o) {
 
 void add_run(CLI::App& app, Session& session) {
   auto* command = app.add_subcommand("run", "Compute a model's outputs, or any value inside it");
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<RunArguments>();
   add_input_options(*command, o->input, true);
   command->add_option("--node", o->nodes, "Value to print by name (several allowed); default: the outputs")->allow_extra_args(false);
   command->add_option("--top", o->top, "How many of the largest numbers to print")->check(CLI::PositiveNumber)->capture_default_str();
@@ -92,7 +92,7 @@ void add_run(CLI::App& app, Session& session) {
   command->footer("Example: boundlight run examples/honest.onnx --input examples/images.npz:images[0]\n"
                   "Several samples, one intermediate value, as JSON:\n"
                   "  boundlight run net.onnx --input data.npz:images[0:8] --node relu_1 --json -");
-  command->callback([&session, o] { session.run = [o] { return run(*o); }; });
+  command->callback([&session, o] { session.run = [o] { return run_run(*o); }; });
 }
 
 }  // namespace boundlight::cli

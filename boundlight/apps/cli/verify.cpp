@@ -16,7 +16,7 @@
 namespace boundlight::cli {
 namespace {
 
-struct Options {
+struct VerifyArguments {
   InputArguments input;
   RegionArguments region;
   std::string property, label, target, certificate, counterexample, saved, state, vnncomp, json, semantics = "real", splits = "auto", device = "cpu";
@@ -29,7 +29,6 @@ struct Options {
 
 const std::map<std::string, Splits> kSplits = {{"auto", Splits::automatic}, {"inputs", Splits::inputs}, {"relus", Splits::relus}, {"none", Splits::none}};
 
-Error bad(const std::string& option, const std::string& what) { return {ErrorKind::bad_input, "option " + option, what}; }
 
 // The question, and how it is told.
 struct Question {
@@ -38,23 +37,23 @@ struct Question {
   bool inlined = false;  // no VNN-LIB file: the statement goes into the certificate
 };
 
-Result<Question> question_of(const Options& o, const std::shared_ptr<const Network>& network, const InputOptions& options, const Output& output) {
+Result<Question> question_of(const VerifyArguments& o, const std::shared_ptr<const Network>& network, const InputOptions& options, const Output& output) {
   Question q;
   if (!o.property.empty()) {
     for (const auto& [name, given] : {std::pair("--input", !o.input.inputs.empty()), {"--eps", !o.region.eps.empty()}, {"--label", !o.label.empty()}, {"--target", !o.target.empty()}})
-      if (given) return bad(name, "is for images and says the same as the property file; give one of the two");
+      if (given) return bad_option(name, "is for images and says the same as the property file; give one of the two");
     BL_TRY(property, load_property(o.property, *network, options));
     q.property = std::move(property);
     q.title = o.property;
     q.inlined = o.property.size() > 5 && o.property.compare(o.property.size() - 5, 5, ".json") == 0;
     return q;
   }
-  if (o.input.inputs.empty()) return bad("--input", "give a property file, or an image with --input X --eps E");
-  if (o.region.eps.empty()) return bad("--eps", "give the radius of the region in pixel units, e.g. --eps 2/255");
+  if (o.input.inputs.empty()) return bad_option("--input", "give a property file, or an image with --input X --eps E");
+  if (o.region.eps.empty()) return bad_option("--eps", "give the radius of the region in pixel units, e.g. --eps 2/255");
   BL_TRY(eps, parse_radius("--eps", o.region.eps));
   BL_TRY(loaded, load_all_inputs(*network, o.input, output));
   if (loaded.samples.size() != 1)
-    return bad("--input", loaded.samples.empty() ? std::string("a model with several inputs needs a property file") : "names " + std::to_string(loaded.samples.size()) + " samples; pick one, e.g. images.npy[3], or use boundlight audit");
+    return bad_option("--input", loaded.samples.empty() ? std::string("a model with several inputs needs a property file") : "names " + std::to_string(loaded.samples.size()) + " samples; pick one, e.g. images.npy[3], or use boundlight audit");
   const PreparedInput& sample = loaded.samples[0];
   const std::int64_t classes = network->values[static_cast<std::size_t>(network->outputs[0])].size;
   std::int64_t label = -1, target = -1;
@@ -78,7 +77,7 @@ Result<Question> question_of(const Options& o, const std::shared_ptr<const Netwo
   return q;
 }
 
-VerifyOptions options_of(const Options& o, const Question& q, StopToken stop) {
+VerifyOptions options_of(const VerifyArguments& o, const Question& q, StopToken stop) {
   VerifyOptions v;
   v.semantics = o.semantics == "real" ? Semantics::real : Semantics::float32_any_order;
   v.timeout = o.timeout;
@@ -162,7 +161,7 @@ void say_counterexample(const Output& output, const Counterexample& c, const cha
   output.say("in float32    " + replay + (shown_outputs < c.output.size() ? " ..." : ""));
 }
 
-void say(const Output& output, const Options& o, const Question& q, const VerifyResult& r) {
+void say(const Output& output, const VerifyArguments& o, const Question& q, const VerifyResult& r) {
   output.say(headline(r));
   output.say("property      " + q.title + ": " + std::to_string(r.disjuncts) + (r.disjuncts == 1 ? " disjunct, " : " disjuncts, ") + std::to_string(q.property.inputs) + " inputs, " +
              std::to_string(q.property.outputs) + " outputs");
@@ -185,7 +184,7 @@ Json json_of(const Counterexample& c) {
   return {{"disjunct", c.disjunct}, {"input", c.input}, {"float32", is_float32(c.input)}, {"output", y}, {"replay", replay}};
 }
 
-Json json_of(const Options& o, const Network& network, const Question& q, const VerifyResult& r) {
+Json json_of(const VerifyArguments& o, const Network& network, const Question& q, const VerifyResult& r) {
   Json j = {{"verdict", text(r.answer)}, {"reason", r.reason}, {"vacuous", r.vacuous}, {"model", network.source}, {"sha256", network.sha256},
             {"property", {{"source", q.title}, {"sha256", q.property.sha256}, {"inputs", q.property.inputs}, {"outputs", q.property.outputs}, {"disjuncts", r.disjuncts}}},
             {"semantics", o.semantics}, {"strategy", r.strategy}, {"best_bound", json_number(r.best_bound)}};
@@ -220,7 +219,7 @@ std::string vnncomp_text(const VerifyResult& r) {
   return "unknown\n";
 }
 
-Result<void> write_evidence(const Options& o, const Network& network, const InputOptions& input, const Question& q, VerifyResult& r, const Output& output, Json& json) {
+Result<void> write_evidence(const VerifyArguments& o, const Network& network, const InputOptions& input, const Question& q, VerifyResult& r, const Output& output, Json& json) {
   if (!o.vnncomp.empty()) BL_CHECK(write_file(o.vnncomp, vnncomp_text(r)));
   if (r.counterexample && !o.counterexample.empty()) {
     BL_CHECK(write_file(o.counterexample, counterexample_text(*r.counterexample)));
@@ -247,14 +246,14 @@ Result<void> write_evidence(const Options& o, const Network& network, const Inpu
   return {};
 }
 
-Result<int> run(const Options& o, StopToken stop) {
+Result<int> run_verify(const VerifyArguments& o, StopToken stop) {
   const auto start = std::chrono::steady_clock::now();
   const Output output(o.json);
   for (const auto& [option, path] : {std::pair("--certificate", o.certificate), {"--counterexample", o.counterexample}, {"--save-input", o.saved}, {"--vnncomp", o.vnncomp}, {"--state", o.state}, {"--json", o.json}})
     BL_CHECK(can_write(option, path));
   if (!o.saved.empty()) {  // before any work: a wrong name would be noticed at the end only
     const auto end = std::filesystem::path(o.saved).extension();
-    if (end != ".npy" && end != ".png") return bad("--save-input", "'" + o.saved + "' must end in .npy (exact) or .png (rounded to 8 bits)");
+    if (end != ".npy" && end != ".png") return bad_option("--save-input", "'" + o.saved + "' must end in .npy (exact) or .png (rounded to 8 bits)");
   }
   BL_TRY(network, load_network(o.input.model, output));
   BL_TRY(input, input_options(o.input));
@@ -276,7 +275,7 @@ Result<int> run(const Options& o, StopToken stop) {
   return code_of(r.answer);
 }
 
-void add_search_options(CLI::App& command, Options& o) {
+void add_search_options(CLI::App& command, VerifyArguments& o) {
   command.add_option("--timeout", o.timeout, "Seconds for everything, loading included; then the verdict is timeout, exit code 12")->check(seconds());
   command.add_option("--semantics", o.semantics, "real, or float32-any-order: also every float32 evaluation")->check(CLI::IsMember({"real", "float32-any-order"}))->capture_default_str();
   command.add_option("--seed", o.seed, "Seed of the attack; a proof does not depend on it")->capture_default_str();
@@ -294,7 +293,7 @@ void add_search_options(CLI::App& command, Options& o) {
 
 void add_verify(CLI::App& app, Session& session) {
   auto* command = app.add_subcommand("verify", "Verdict on a property, with evidence: proved (unsat), or violated by an input (sat)");
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<VerifyArguments>();
   add_input_options(*command, o->input, false);
   command->add_option("property", o->property, "VNN-LIB file, or the JSON form (docs/specs.md); or give --input, --eps and --label")->type_name("PROPERTY");
   add_region_options(*command, o->region);
@@ -308,7 +307,7 @@ void add_verify(CLI::App& app, Session& session) {
   add_json_option(*command, o->json);
   command->footer("Exit codes: 0 unsat, 10 sat, 11 unknown, 12 timeout, 4 memory cap, 130 interrupted, 2 bad input.\n"
                   "Example: boundlight verify examples/honest.onnx --input examples/images.npz:images[0] --eps 2/255 --certificate proof.blcert");
-  command->callback([&session, o] { session.run = [o, &session] { return run(*o, session.stop); }; });
+  command->callback([&session, o] { session.run = [o, &session] { return run_verify(*o, session.stop); }; });
 }
 
 }  // namespace boundlight::cli
