@@ -4,6 +4,8 @@
 #include <cmath>
 #include <map>
 
+#include "boundlight/bounds/engines/lane_pass.hpp"
+
 namespace boundlight::BL_NS {
 namespace {
 
@@ -39,19 +41,23 @@ Result<Model<T>*> EngineImpl::model() {
 template <class T>
 Result<std::vector<std::vector<double>>> EngineImpl::evaluate_as(const std::vector<double>& inputs, std::int64_t batch, const std::vector<ValueId>& wanted) {
   BL_TRY(m, model<T>());
-  const auto values = m->forward(inputs.data(), batch, last_node_of(*network_, wanted));
-  std::vector<std::vector<double>> result;
-  for (const ValueId v : wanted) {
-    const NetworkValue& value = network_->values[static_cast<std::size_t>(v)];
-    if (value.constant) {
-      const auto one = value.constant->to_doubles();
-      std::vector<double> all;
-      for (std::int64_t b = 0; b < batch; ++b) all.insert(all.end(), one.begin(), one.end());
-      result.push_back(std::move(all));
-    } else {
-      result.push_back(to_host(device_, values.at[static_cast<std::size_t>(v)].data(), batch * value.size));
-    }
+  std::vector<std::vector<double>> result(wanted.size());
+  const auto value_of = [&](std::size_t i) -> const NetworkValue& { return network_->values[static_cast<std::size_t>(wanted[i])]; };
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    if (!value_of(i).constant) continue;
+    const auto one = value_of(i).constant->to_doubles();
+    for (std::int64_t b = 0; b < batch; ++b) result[i].insert(result[i].end(), one.begin(), one.end());
   }
+  const LanePass<T> pass(*m, wanted);
+  if (pass.worth(batch)) {
+    for (std::size_t i = 0; i < wanted.size(); ++i)
+      if (!value_of(i).constant) result[i].resize(static_cast<std::size_t>(batch * value_of(i).size));
+    pass.run(inputs.data(), batch, result);
+    return result;
+  }
+  const auto values = m->forward(inputs.data(), batch, last_node_of(*network_, wanted));
+  for (std::size_t i = 0; i < wanted.size(); ++i)
+    if (!value_of(i).constant) result[i] = to_host(device_, values.at[static_cast<std::size_t>(wanted[i])].data(), batch * value_of(i).size);
   return result;
 }
 

@@ -5,6 +5,7 @@
 // receptive field: [rows x window][out channels] times [out channels][kernel x in channels], collected into a window that
 // has grown by the kernel.
 #include "boundlight/bounds/ops/conv_geometry.hpp"
+#include "boundlight/bounds/ops/conv_lanes.hpp"
 #include "boundlight/bounds/ops/conv_lines.hpp"
 #include "boundlight/bounds/ops/linear.hpp"
 #include "boundlight/bounds/ops/spatial.hpp"
@@ -86,11 +87,11 @@ constexpr std::int64_t kScratch = std::int64_t{1} << 21;
 constexpr std::int64_t kWorthTasks = std::int64_t{1} << 18;  // elements that are worth filling side by side
 
 template <class T>
-class ConvKernel : public LinearKernel<T> {
+class ConvKernel : public LinearKernel<T>, public LaneForward<T> {
  public:
   ConvKernel(Device& d, const ConvGeometry& g, bool flat, std::vector<std::int64_t> in, const std::vector<double>& w, const std::vector<double>& bias)
       : LinearKernel<T>(std::move(in), {g.samples * g.out_channels * g.at.out_size()}), g_(g), flat_(flat), w_(weights_of<T>(d, w)),
-        bias_(weights_of<T>(d, bias)), offset_(weights_of<T>(d, expanded(bias))), window_w_(d.buffer<T>(w_.data.size())) {
+        bias_(weights_of<T>(d, bias)), offset_(weights_of<T>(d, expanded(bias))), window_w_(d.buffer<T>(w_.data.size())), lanes_(g) {
     reorder_weights(d);
     if constexpr (HasRowLoops<Device>) pack_for_loops(d, w);
   }
@@ -137,6 +138,9 @@ class ConvKernel : public LinearKernel<T> {
     }
     apply_to(d, mode, x[0], y[0], total);
   }
+
+  bool lanes() const override { return lanes_.offered(); }
+  void forward_lanes(Device& d, const T* const* in, T* out, bool rectify) const override { lanes_.run(d, w_.data.data(), bias_.data.size() ? bias_.data.data() : nullptr, in[0], out, rectify); }
 
   void apply_to(Device& d, LinearMode mode, const T* x, T* y, std::int64_t total) const {
     const T* w = mode == LinearMode::absolute ? w_.absolute.data() : w_.data.data();
@@ -462,6 +466,7 @@ class ConvKernel : public LinearKernel<T> {
   Weights<T> w_, bias_, offset_;
   Buffer<T> window_w_;
   Buffer<T> packed_;  // for WindowProduct; null: not used
+  ConvLanes<T> lanes_;
 };
 
 template <class T>

@@ -3,6 +3,7 @@
 #include "boundlight/bounds/ops/bilinear.hpp"
 #include "boundlight/bounds/ops/chain_kernel.hpp"
 #include "boundlight/bounds/ops/constants.hpp"
+#include "boundlight/bounds/ops/lane_forward.hpp"
 #include "boundlight/bounds/ops/linear.hpp"
 #include "boundlight/bounds/ops/products.hpp"
 #include "boundlight/bounds/ops/sparse.hpp"
@@ -102,7 +103,7 @@ class BiasGradient {
 // x [M][K] -> x W + w with W stored transposed, [N][K]: a selected row is a copy, and columns of rows that are zero leave out
 // whole lines of it.
 template <class T>
-class GemmKernel : public LinearKernel<T> {
+class GemmKernel : public LinearKernel<T>, public LaneForward<T> {
  public:
   GemmKernel(Device& d, const NodeView& node, std::int64_t m, std::int64_t n, std::int64_t k, const std::vector<double>& w, const std::vector<double>& c, double relative)
       : LinearKernel<T>(sizes(m * k, node.inputs.size()), {m * n}), m_(m), n_(n), k_(k), tb_(node.integer("transB", 0) != 0), w_(weights_of<T>(d, w)), c_(weights_of<T>(d, c)),
@@ -119,6 +120,12 @@ class GemmKernel : public LinearKernel<T> {
     T* to = y[0];
     const std::int64_t size = m_ * n_;
     d.map_rows(batch, size, [=] BL_HD(std::int64_t b, std::int64_t i) { to[b * size + i] += c[i]; });
+  }
+  bool lanes() const override { return m_ == 1; }
+  void forward_lanes(Device& d, const T* const* in, T* out, bool rectify) const override {
+    const T* w = w_.data.data();
+    const std::int64_t k = k_;
+    multiply_lanes(d, lane_weights_, n_, k_, [=](std::int64_t c, std::int64_t t) { return w[c * k + t]; }, c_.data.size() ? c_.data.data() : nullptr, in[0], out, rectify);
   }
   void transpose(Device& d, int, const T* rows, std::int64_t count, T* const* in) const override {
     if (in[0]) gemm_live(d, count * m_, k_, n_, rows, n_, w_.data.data(), k_, in[0], k_);
@@ -166,6 +173,7 @@ class GemmKernel : public LinearKernel<T> {
   T alpha_;
   double relative_;
   BiasGradient<T> bias_;
+  LaneWeights<T> lane_weights_;
 };
 
 // alpha p + beta C.

@@ -6,6 +6,7 @@
 // Their slopes are ends of boxes, so nothing rounds but the intercepts and the rows themselves.
 #pragma once
 
+#include "boundlight/bounds/ops/lane_forward.hpp"
 #include "boundlight/bounds/ops/readers.hpp"
 #include "boundlight/bounds/ops/linear.hpp"
 #include "boundlight/bounds/ops/weights.hpp"
@@ -25,7 +26,7 @@ namespace boundlight::BL_NS {
 
 // One side constant (`side` 0: A varies, 1: B varies), plus an optional constant of the output's size.
 template <class T>
-class ProductKernel : public LinearKernel<T> {
+class ProductKernel : public LinearKernel<T>, public LaneForward<T> {
  public:
   ProductKernel(Device& d, std::vector<std::int64_t> in, std::int64_t out, int side, ProductShape shape, Weights<T> w, const std::vector<Interval>& offset = {})
       : LinearKernel<T>(std::move(in), {out}), side_(side), s_(std::move(shape)), w_(std::move(w)), offset_(weights_of<T>(d, offset, &radius_)) {
@@ -56,6 +57,12 @@ class ProductKernel : public LinearKernel<T> {
     const T* w0 = mode == LinearMode::affine ? offset(0) : nullptr;
     T* to = y[0];
     if (w0) d.map_rows(batch, size, [=] BL_HD(std::int64_t b, std::int64_t i) { to[b * size + i] += w0[i]; });
+  }
+  bool lanes() const override { return stacked() && s_.m == 1; }
+  void forward_lanes(Device& d, const T* const* in, T* out, bool rectify) const override {
+    const T* w = w_.data.data();
+    const std::int64_t by_term = s_.tb ? 1 : s_.n, by_channel = s_.tb ? s_.k : 1;
+    multiply_lanes(d, lane_weights_, s_.n, s_.k, [=](std::int64_t c, std::int64_t t) { return w[c * by_channel + t * by_term]; }, offset(0), in[0], out, rectify);
   }
   void transpose(Device& d, int, const T* rows, std::int64_t count, T* const* in) const override {
     T* to = in[side_];
@@ -128,6 +135,7 @@ class ProductKernel : public LinearKernel<T> {
   std::vector<double> radius_;
   Weights<T> offset_;
   Buffer<double> radius_data_;
+  LaneWeights<T> lane_weights_;
   std::int64_t most_readers_ = 1;
 };
 

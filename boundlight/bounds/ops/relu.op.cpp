@@ -1,5 +1,6 @@
 // Relu: max(x, 0).
 #include "boundlight/bounds/ops/elementwise.hpp"
+#include "boundlight/bounds/ops/lane_forward.hpp"
 #include "boundlight/bounds/ops/typed.hpp"
 
 #ifdef BL_ONCE
@@ -67,6 +68,25 @@ struct ReluFunction {
   }
 };
 
+template <class T>
+class ReluKernel : public ElementwiseKernel<T, ReluFunction>, public LaneForward<T> {
+ public:
+  ReluKernel(Device& d, const NodeView& node) : ElementwiseKernel<T, ReluFunction>(d, node, {}), variable_(node.variable(0)) {}
+  bool lanes() const override { return variable_; }
+  bool rectifies() const override { return variable_; }
+  void forward_lanes(Device&, const T* const* in, T* out, bool) const override {
+    if constexpr (HasRowLoops<Device>) device_cpu::lane_loops<T>().combine(this->size(), T(1), in[0], T(1), nullptr, nullptr, true, out);
+  }
+
+ private:
+  bool variable_;
+};
+
+template <class T>
+Result<std::unique_ptr<Kernel<T>>> make(Device& d, const NodeView& node) {
+  return std::unique_ptr<Kernel<T>>(std::make_unique<ReluKernel<T>>(d, node));
+}
+
 }  // namespace
 }  // namespace boundlight::BL_NS
-BL_REGISTER_ELEMENTWISE(Relu, ReluFunction)
+BL_REGISTER(Relu, make)

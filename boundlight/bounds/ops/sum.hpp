@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "boundlight/bounds/ops/lane_forward.hpp"
 #include "boundlight/bounds/ops/readers.hpp"
 #include "boundlight/bounds/ops/linear.hpp"
 #include "boundlight/bounds/ops/typed.hpp"
@@ -11,7 +12,7 @@
 namespace boundlight::BL_NS {
 
 template <class T>
-class SumKernel : public LinearKernel<T> {
+class SumKernel : public LinearKernel<T>, public LaneForward<T> {
  public:
   struct Term {
     T sign = 1;
@@ -49,6 +50,20 @@ class SumKernel : public LinearKernel<T> {
       });
     }
     if (w) d.map_rows(batch, size, [=] BL_HD(std::int64_t b, std::int64_t e) { to[b * size + e] += w[e]; });
+  }
+  // One or two inputs that are not broadcast, and constants.
+  bool lanes() const override {
+    const auto variable = lane_terms();
+    bool same = !variable.empty() && variable.size() <= 2;
+    for (const std::size_t k : variable) same = same && terms_[k].same;
+    return same;
+  }
+  void forward_lanes(Device&, const T* const* in, T* out, bool rectify) const override {
+    if constexpr (HasRowLoops<Device>) {
+      const auto variable = lane_terms();
+      const std::size_t a = variable.front(), b = variable.back();
+      device_cpu::lane_loops<T>().combine(this->out_sizes()[0], terms_[a].sign, in[a], terms_[b].sign, a == b ? nullptr : in[b], offset(0), rectify, out);
+    }
   }
   void transpose(Device& d, int, const T* rows, std::int64_t count, T* const* in) const override {
     const std::int64_t size = this->out_sizes()[0];
@@ -130,6 +145,13 @@ class SumKernel : public LinearKernel<T> {
   }
 
  private:
+  std::vector<std::size_t> lane_terms() const {
+    std::vector<std::size_t> variable;
+    for (std::size_t k = 0; k < terms_.size(); ++k)
+      if (this->in_sizes()[k] != 0) variable.push_back(k);
+    return variable;
+  }
+
   Shape shape_;
   std::vector<Term> terms_;
   Weights<T> w_;
