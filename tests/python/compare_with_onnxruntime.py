@@ -26,7 +26,7 @@ except ImportError as missing:
 
 import graphs
 
-SAMPLES = 3  # per generated graph
+SAMPLES = 19  # per generated graph: a block of samples side by side (device/sample_lanes.hpp) and part of one
 TOLERANCE = 2e-5  # of 1 + the largest reference value; binary32 sums of up to some thousand terms stay far below
 
 

@@ -2,8 +2,8 @@
 // block's arrays stay in a core's cache from the inputs to what is wanted, and are given back after their last reader.
 //
 // Nodes without LaneForward run on rows, turned on their way in and out. A node that rectifies is done by the node before it
-// where nobody else reads what lies between; reshaping costs nothing. A block depends on its samples only, so the bits depend
-// neither on threads nor, beyond kSampleLanes samples, on the size of the batch.
+// where nobody else reads what lies between; reshaping costs nothing. Blocks are cut by position in the batch, so the bits do not
+// depend on threads.
 #pragma once
 
 #include <algorithm>

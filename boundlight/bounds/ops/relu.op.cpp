@@ -72,6 +72,12 @@ template <class T>
 class ReluKernel : public ElementwiseKernel<T, ReluFunction>, public LaneForward<T> {
  public:
   ReluKernel(Device& d, const NodeView& node) : ElementwiseKernel<T, ReluFunction>(d, node, {}), variable_(node.variable(0)) {}
+  void forward(Device& d, const T* const* in, T* const* out, std::int64_t batch) const override {
+    if constexpr (HasRowLoops<Device>) {
+      if (variable_) return forward_by_loops(d, in[0], out[0], batch * this->size());
+    }
+    ElementwiseKernel<T, ReluFunction>::forward(d, in, out, batch);
+  }
   bool lanes() const override { return variable_; }
   bool rectifies() const override { return variable_; }
   void forward_lanes(Device&, const T* const* in, T* out, bool) const override {
@@ -79,6 +85,17 @@ class ReluKernel : public ElementwiseKernel<T, ReluFunction>, public LaneForward
   }
 
  private:
+  static void forward_by_loops(Device& d, const T* x, T* y, std::int64_t n) {
+    constexpr std::int64_t kTogether = std::int64_t{1} << 15;  // elements of a task
+    if constexpr (HasRowLoops<Device>) {
+      run_tasks(d, (n + kTogether - 1) / kTogether, [=](std::int64_t task) {
+        const std::int64_t first = task * kTogether, last = std::min(n, first + kTogether), whole = (last - first) / kSampleLanes;
+        device_cpu::lane_loops<T>().combine(whole, T(1), x + first, T(1), nullptr, nullptr, true, y + first);
+        for (std::int64_t i = first + whole * kSampleLanes; i < last; ++i) y[i] = ReluFunction().value(x[i]);
+      });
+    }
+  }
+
   bool variable_;
 };
 
