@@ -32,6 +32,7 @@ VerifyOptions options_for(const Case& c, Splits splits, const std::filesystem::p
   o.batch = 4;
   o.beta_steps = 3;
   o.certificate = true;
+  o.exact = Exact::off;  // whose unsat has no certificate
   o.state = state;
   o.model_bytes = std::make_shared<const std::string>(c.model);
   return o;

@@ -19,7 +19,7 @@ namespace {
 struct VerifyArguments {
   InputArguments input;
   RegionArguments region;
-  std::string property, label, target, certificate, counterexample, saved, state, vnncomp, json, semantics = "real", splits = "auto", device = "cpu";
+  std::string property, label, target, certificate, counterexample, saved, state, vnncomp, json, semantics = "real", splits = "auto", exact = "auto", device = "cpu";
   double timeout = 0;
   std::uint64_t memory = 0, seed = 1;
   std::int64_t domains = 0;
@@ -28,6 +28,7 @@ struct VerifyArguments {
 };
 
 const std::map<std::string, Splits> kSplits = {{"auto", Splits::automatic}, {"inputs", Splits::inputs}, {"relus", Splits::relus}, {"none", Splits::none}};
+const std::map<std::string, Exact> kExact = {{"auto", Exact::automatic}, {"off", Exact::off}, {"only", Exact::only}};
 
 
 // The question, and how it is told.
@@ -89,6 +90,7 @@ VerifyOptions options_of(const VerifyArguments& o, const Question& q, StopToken 
   v.attack = !o.no_attack;
   v.splits = kSplits.at(o.splits);
   v.clip = !o.no_clip;
+  v.exact = kExact.at(o.exact);
   v.most_domains = o.domains;
   v.state = o.state;
   v.certificate = !o.certificate.empty();
@@ -284,6 +286,8 @@ void add_search_options(CLI::App& command, VerifyArguments& o) {
   command.add_option("--state", o.state, "Open regions are written here when the search stops early, and read when the file exists")->type_name("FILE");
   command.add_option("--splits", o.splits, "auto, inputs, relus or none")->check(CLI::IsMember({"auto", "inputs", "relus", "none"}))->capture_default_str()->group("Search");
   command.add_option("--max-domains", o.domains, "End as unknown after so many regions; 0: no limit")->check(CLI::NonNegativeNumber)->group("Search");
+  command.add_option("--exact", o.exact, "Search without rounding, for thresholds that are touched: auto (small piecewise-linear networks, where bounds end undecided), off, or only")
+      ->check(CLI::IsMember({"auto", "off", "only"}))->capture_default_str()->group("Search");
   command.add_flag("--no-attack", o.no_attack, "Only prove; never look for a counterexample")->group("Search");
   command.add_flag("--no-clip", o.no_clip, "Do not cut boxes by the property's own plane")->group("Search");
   command.add_option("--device", o.device, "cpu, cuda or emulated")->capture_default_str();

@@ -27,6 +27,7 @@ class Condenser {
     dead_.upper.resize(root.upper.size());
     for (const Activation& act : acts_) {
       const auto v = static_cast<std::size_t>(act.in);
+      if (!dead_.lower[v].empty()) continue;  // two activations of one value
       for (const double l : root.lower[v]) {
         dead_.lower[v].push_back(l >= 0 ? 0 : -1);
         dead_.upper[v].push_back(l >= 0 ? 1 : 0);

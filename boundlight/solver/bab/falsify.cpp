@@ -5,12 +5,15 @@
 #include <limits>
 
 #include "boundlight/core/rounding.hpp"
+#include "boundlight/solver/bab/exact_network.hpp"
 #include "boundlight/solver/attack/falsify.hpp"
 
 namespace boundlight::bab {
 namespace {
 
 constexpr double kUnreached = std::numeric_limits<double>::infinity();
+constexpr int kExactTries = 8;                    // per call
+constexpr std::size_t kExactCost = 2'000'000;     // of a network: a second or so per point
 
 // Enclosures of all outputs at points, [count][outputs].
 Result<std::vector<Interval>> outputs_at(Engine& engine, const std::vector<double>& points, std::int64_t count) {
@@ -34,6 +37,20 @@ Result<std::vector<Interval>> outputs_at(Engine& engine, const std::vector<doubl
 
 Counterexample counterexample_of(const Violation& v) { return {v.input, v.output, v.replay, v.disjunct}; }
 
+// Without rounding: the disjunct that x violates, and then the outputs in `y`.
+std::optional<std::size_t> exactly_violated(LazyExactNetwork* exact_network, const Property& property, const std::vector<double>& x, std::vector<Interval>& y) {
+  const ExactNetwork* network = exact_network ? exact_network->get() : nullptr;
+  if (!network || network->cost() > kExactCost || !std::all_of(x.begin(), x.end(), [](double v) { return std::isfinite(v); })) return std::nullopt;
+  std::vector<Rational> at;
+  for (const double v : x) at.push_back(exact(v));
+  const std::vector<Rational> outputs = network->at(at);
+  const auto disjunct = violated_disjunct(property, at, outputs);
+  if (!disjunct) return std::nullopt;
+  y.clear();
+  for (const Rational& q : outputs) y.emplace_back(round_down(q), round_up(q));
+  return disjunct;
+}
+
 }  // namespace
 
 std::vector<double> snapped(const InputBox& box, const double* x) {
@@ -50,23 +67,26 @@ std::vector<double> snapped(const InputBox& box, const double* x) {
   return to;
 }
 
-Result<Found> confirm(Engine& engine, const Property& property, const std::vector<double>& points, std::int64_t count) {
+Result<Found> confirm(Engine& engine, const Property& property, const std::vector<double>& points, std::int64_t count, LazyExactNetwork* exact_network) {
   Found found;
+  int tries = 0;
   if (count == 0) return found;
   const auto n = static_cast<std::size_t>(property.inputs), m = static_cast<std::size_t>(property.outputs);
   BL_TRY(y, outputs_at(engine, points, count));
   for (std::size_t i = 0; i < static_cast<std::size_t>(count) && !found.proved; ++i) {
     const std::vector<double> x(points.begin() + static_cast<std::ptrdiff_t>(i * n), points.begin() + static_cast<std::ptrdiff_t>((i + 1) * n));
-    const std::vector<Interval> enclosure(y.begin() + static_cast<std::ptrdiff_t>(i * m), y.begin() + static_cast<std::ptrdiff_t>((i + 1) * m));
+    std::vector<Interval> enclosure(y.begin() + static_cast<std::ptrdiff_t>(i * m), y.begin() + static_cast<std::ptrdiff_t>((i + 1) * m));
     Counterexample c;
     std::optional<std::size_t> disjunct = surely_violated_disjunct(property, x, enclosure);
-    const bool proved = disjunct.has_value();
-    if (!proved && !found.near_miss) {
+    bool proved = disjunct.has_value();
+    if (!proved && (!found.near_miss || tries < kExactTries)) {
       std::vector<Interval> middle;
       for (const Interval& e : enclosure) middle.emplace_back(e.finite() ? e.middle() : kUnreached);
       disjunct = surely_violated_disjunct(property, x, middle);
+      if (disjunct && tries++ < kExactTries)
+        if (const auto surely = exactly_violated(exact_network, property, x, enclosure)) disjunct = surely, proved = true;
     }
-    if (!disjunct) continue;
+    if (!disjunct || (!proved && found.near_miss)) continue;
     c.input = x;
     c.output = enclosure;
     c.disjunct = *disjunct;
@@ -75,6 +95,18 @@ Result<Found> confirm(Engine& engine, const Property& property, const std::vecto
     (proved ? found.proved : found.near_miss) = std::move(c);
   }
   return found;
+}
+
+Result<Counterexample> exact_counterexample(Engine& engine, const ExactNetwork& network, std::vector<double> input, std::size_t disjunct) {
+  Counterexample c;
+  std::vector<Rational> x;
+  for (const double v : input) x.push_back(exact(v));
+  for (const Rational& q : network.at(x)) c.output.emplace_back(round_down(q), round_up(q));
+  BL_TRY(replay, engine.evaluate(input, 1, {engine.network().outputs[0]}, Precision::single));
+  c.replay = std::move(replay[0]);
+  c.input = std::move(input);
+  c.disjunct = disjunct;
+  return c;
 }
 
 double violation(const Target& target, const double* x, const double* y, double* weight) {
@@ -92,7 +124,7 @@ double violation(const Target& target, const double* x, const double* y, double*
 }
 
 Result<Found> attack(Engine& engine, const Property& property, const Problem& problem, const std::vector<std::vector<bool>>& open, const AttackPlan& plan,
-                     const StopToken& stop) {
+                     const StopToken& stop, LazyExactNetwork* exact_network) {
   FalsifyOptions o;
   o.rounds = 1;
   o.starts = plan.starts;
@@ -107,7 +139,12 @@ Result<Found> attack(Engine& engine, const Property& property, const Problem& pr
   BL_TRY(found, falsify(engine, engine.network().outputs[0], property, o));
   Found result;
   if (found.violation) result.proved = counterexample_of(*found.violation);
-  if (found.near_miss) result.near_miss = counterexample_of(*found.near_miss);
+  if (found.near_miss) {
+    Counterexample near = counterexample_of(*found.near_miss);
+    const auto surely = exactly_violated(exact_network, property, near.input, near.output);
+    if (surely) near.disjunct = *surely;
+    (surely && !result.proved ? result.proved : result.near_miss) = std::move(near);
+  }
   return result;
 }
 

@@ -38,6 +38,7 @@ struct Domain {
   std::int32_t node = 0;
   int depth = 0;
   double volume = 1;                 // share of the group's box
+  double margin = -kInfinity;        // of the worst open target, proved on an enclosing box
 };
 
 // What is found out about a domain, independently of the others.
@@ -52,7 +53,7 @@ struct Judged {
 
 template <class A>
 void fields(A& a, Domain& d) {
-  all(a, d.lower, d.upper, d.open, d.node, d.depth, d.volume);
+  all(a, d.lower, d.upper, d.open, d.node, d.depth, d.volume, d.margin);
 }
 
 class InputSearch : public TreeSearch<InputSearch, Domain> {
@@ -65,6 +66,7 @@ class InputSearch : public TreeSearch<InputSearch, Domain> {
   Result<bool> step(std::vector<Domain>& batch);
   std::size_t batch() const { return static_cast<std::size_t>(c_.watch.options.batch > 0 ? c_.watch.options.batch : kBatch); }
   std::uint64_t bytes_of(const Domain&) const { return bytes_; }
+  double bound_of(const Domain& d) const { return d.margin; }
   void mark_open(const Domain& d, std::vector<bool>& open) const {
     for (std::size_t t = 0; t < open.size(); ++t) open[t] = open[t] || d.open[t];
   }
@@ -394,7 +396,7 @@ Result<bool> InputSearch::look_for_witness(const std::vector<Domain>& batch) {
     violating.insert(violating.end(), points.begin() + static_cast<std::ptrdiff_t>(i * n), points.begin() + static_cast<std::ptrdiff_t>((i + 1) * n));
     ++count;
   }
-  BL_TRY(found, confirm(c_.engine, c_.property, violating, count));
+  BL_TRY(found, confirm(c_.engine, c_.property, violating, count, c_.exact));
   if (found.near_miss && !c_.watch.result.near_miss) c_.watch.result.near_miss = std::move(found.near_miss);
   if (found.proved) c_.watch.result.counterexample = std::move(found.proved);
   return c_.watch.result.counterexample.has_value();
@@ -423,7 +425,9 @@ Result<bool> InputSearch::step(std::vector<Domain>& batch) {
       continue;
     }
     worst = std::min(worst, judged_[b].margin);
-    if (!split(d, judged_[b])) give_up();
+    d.margin = std::max(d.margin, judged_[b].margin);
+    const double proved = d.margin;
+    if (!split(d, judged_[b])) give_up(proved);
   }
   tell(worst, worst);
   return false;

@@ -46,7 +46,7 @@ std::vector<double> Planes::combined(const std::vector<double>& lambda) const {
 // the sums add gamma_(n+m+4) of all terms' sizes; both are covered by one gamma over sum_k Q_k max|x_k| + sum_i lambda_i (|offset_i| + |d_i|).
 Multipliers judged(const Target& target, const Planes& p, std::vector<double> lambda, const double* lower, const double* upper) {
   Multipliers m;
-  double sum = 0, size = 0;
+  double sum = 0, size = 0, reach = 1;
   bool strict = false, known = true;
   std::vector<double> q(p.inputs, 0.0), absolute(p.inputs, 0.0);
   for (std::size_t i = 0; i < p.rows(); ++i) {
@@ -62,12 +62,12 @@ Multipliers judged(const Target& target, const Planes& p, std::vector<double> la
     }
   }
   for (std::size_t k = 0; k < p.inputs; ++k) {
-    if (absolute[k] == 0) continue;
     sum += q[k] * (q[k] >= 0 ? lower[k] : upper[k]);
     size += absolute[k] * std::max(std::fabs(lower[k]), std::fabs(upper[k]));
+    reach = std::max({reach, std::fabs(lower[k]), std::fabs(upper[k])});
   }
   const auto terms = static_cast<std::int64_t>(p.inputs + 4 * p.rows()) + 8;
-  const double error = gamma_up<double>(2 * terms) * size * inflation<double>(terms) + static_cast<double>(terms) * smallest_normal<double>;
+  const double error = gamma_up<double>(2 * terms) * size * inflation<double>(terms) + static_cast<double>(terms) * reach * smallest_normal<double>;  // the last: products that vanish
   m.margin = known ? sub_down(sum, next_up(error)) : -kUnbounded;
   if (std::isnan(m.margin)) m.margin = -kUnbounded;
   m.proves = strict ? m.margin >= 0 : m.margin > 0;

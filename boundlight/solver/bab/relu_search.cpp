@@ -33,6 +33,7 @@ class ReluSearch : public TreeSearch<ReluSearch, SignPart> {
   std::size_t batch() const { return std::max<std::size_t>(1, batch_ / 2); }
   std::uint64_t bytes_of(const SignPart& p) const { return sizeof(SignPart) + p.path.size() * 16 + bounds_.free().size() * (bounds_.condensed() ? 9 : 1) + 128; }
   void mark_open(const SignPart& p, std::vector<bool>& open) const { open[p.target] = true; }
+  double bound_of(const SignPart& p) const { return sub_down(p.bound, forms_.threshold(p.target)); }
 
  private:
   void find_activations();
@@ -303,7 +304,7 @@ Result<bool> ReluSearch::look_for_witness(const std::vector<SignPart>& parts, co
     violating.insert(violating.end(), points.begin() + static_cast<std::ptrdiff_t>(i * n), points.begin() + static_cast<std::ptrdiff_t>((i + 1) * n));
     ++count;
   }
-  BL_TRY(found, confirm(c_.engine, c_.property, violating, count));
+  BL_TRY(found, confirm(c_.engine, c_.property, violating, count, c_.exact));
   if (found.near_miss && !c_.watch.result.near_miss) c_.watch.result.near_miss = std::move(found.near_miss);
   if (found.proved) c_.watch.result.counterexample = std::move(found.proved);
   return c_.watch.result.counterexample.has_value();
@@ -334,10 +335,10 @@ Result<bool> ReluSearch::bound(std::vector<SignPart>& parts, int steps) {
     }
     part.again = !found.complete;
     if (part.last_chance && found.complete) {
-      give_up();
+      give_up(bound_of(part));
       continue;
     }
-    worst = std::min(worst, part.bound - forms_.threshold(part.target));
+    worst = std::min(worst, bound_of(part));
     estimate = std::min(estimate, part.estimate - forms_.threshold(part.target));
     push(std::move(part));
   }

@@ -76,6 +76,7 @@ struct SearchContext {
   std::function<Result<void>(std::string regions)> save;  // empty: no state is kept
   std::string regions;                 // open regions to go on with; empty: start
   std::vector<std::vector<double>> lambda;  // by target: multipliers that did best on the whole box (relus)
+  LazyExactNetwork* exact = nullptr;   // for points that enclosures cannot decide
 };
 
 // Bounds every target of the group: forms of the output, in the order of (target, row).

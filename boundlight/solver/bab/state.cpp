@@ -6,7 +6,7 @@
 namespace boundlight::bab {
 namespace {
 
-constexpr std::string_view kMagic = "BLSTATE2";
+constexpr std::string_view kMagic = "BLSTATE3";
 constexpr std::size_t kChecksum = 64;  // SHA-256 in hexadecimal
 
 template <class A>
@@ -14,7 +14,41 @@ void fields(A& a, State& s) {
   all(a, s.subject, s.open, s.trees, s.own, s.lambda, s.certificate, s.group, s.regions, s.domains, s.leaves, s.splits, s.clips, s.deepest, s.seconds);
 }
 
+template <class T>
+void put(std::string& text, const T& x) {
+  if constexpr (std::is_arithmetic_v<T>) text.append(reinterpret_cast<const char*>(&x), sizeof x);
+  else if constexpr (std::is_same_v<T, std::string>) put(text, x.size()), text += x;
+  else if constexpr (std::is_same_v<T, Tensor>) put(text, static_cast<int>(x.type())), put(text, x.shape()), put(text, x.bytes().size()), text += x.bytes();
+  else {
+    put(text, x.size());
+    for (const auto& element : x) put(text, element);
+  }
+}
+
 }  // namespace
+
+std::string identity_of(const Network& network) {
+  std::string text;
+  put(text, network.sha256);
+  for (const NetworkValue& v : network.values) {
+    put(text, static_cast<int>(v.type));
+    put(text, v.shape);
+    if (v.constant) put(text, *v.constant);
+  }
+  for (const NetworkNode& n : network.nodes) {
+    put(text, n.node.op);
+    put(text, n.node.version);
+    put(text, n.node.inputs);
+    put(text, n.node.outputs);
+    for (const auto& [name, attribute] : n.node.attributes) {
+      put(text, name);
+      std::visit([&](const auto& value) { put(text, value); }, attribute);
+    }
+  }
+  put(text, network.inputs);
+  put(text, network.outputs);
+  return sha256_hex(text);
+}
 
 Result<void> save_state(const std::filesystem::path& path, const State& state) {
   Writer w;

@@ -23,6 +23,10 @@ struct State {
   double seconds = 0;                       // spent so far
 };
 
+// SHA-256 of everything that a network computes with: the model file's hash says nothing about sizes and inputs that were fixed when it
+// was prepared, and a network built in memory has none.
+std::string identity_of(const Network& network);
+
 Result<void> save_state(const std::filesystem::path& path, const State& state);
 
 // Nothing when there is no such file. Errors: damage, another subject.

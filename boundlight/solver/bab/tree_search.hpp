@@ -9,11 +9,13 @@
 //   std::size_t batch() const               parts of a batch
 //   std::uint64_t bytes_of(const Part&)     that a part holds
 //   void mark_open(const Part&, std::vector<bool>&)   targets that it leaves open
+//   double bound_of(const Part&)            proved on it, in units of its threshold: > 0 closes
 //
 // Results do not depend on threads: batches are judged part by part, and pushed in their order.
 #pragma once
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -40,6 +42,10 @@ class TreeSearch {
     }
     BL_TRY(end, loop());
     if (end == End::stopped || end == End::memory || end == End::limit) BL_CHECK(save());
+    double least = given_up_;
+    for (const Part& p : open_parts_) least = std::min(least, self().bound_of(p));
+    context_.watch.result.best_bound = least;
+    context_.watch.result.open = static_cast<std::int64_t>(open_parts_.size()) + (stuck_ ? 1 : 0);
     return end;
   }
 
@@ -53,8 +59,11 @@ class TreeSearch {
   std::vector<Part>& open_parts() { return open_parts_; }
   // A part of this share of everything is closed.
   void closed(double share) { share_ += share; }
-  // A part can neither be closed nor split.
-  void give_up() { stuck_ = true; }
+  // A part with this bound can neither be closed nor split.
+  void give_up(double bound) {
+    stuck_ = true;
+    given_up_ = std::min(given_up_, bound);
+  }
   // worst: of the bounds of the batch just done; estimate: where that is proved for few parts only.
   void tell(double worst, double estimate) { context_.watch.tell(worst, static_cast<std::int64_t>(open_parts_.size()), share_, estimate); }
 
@@ -100,6 +109,7 @@ class TreeSearch {
   std::uint64_t bytes_ = 0;
   double share_ = 0;  // closed
   bool stuck_ = false;
+  double given_up_ = std::numeric_limits<double>::infinity();
 };
 
 }  // namespace boundlight::bab

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "boundlight/core/files.hpp"
+#include "boundlight/solver/bab/exact_search.hpp"
 #include "boundlight/solver/bab/search.hpp"
 #include "boundlight/solver/bab/state.hpp"
 #include "boundlight/solver/evidence/write.hpp"
@@ -37,14 +38,16 @@ class Verifier {
   Result<bool> interlude(std::size_t g, const std::vector<bool>& open);
   Result<void> root_bounds(Method method);
   Result<End> search();
+  Result<End> decide_without_rounding(End end);
   bool by_inputs(const Group& group) const;
-  std::string subject() const;
+  const std::string& subject();
   Result<void> save(std::size_t group, std::string regions);
   Result<bool> resume();
   Result<void> certify();
   void stage(const char* name);
   bool all_closed() const;
   void conclude(End end);
+  double least_open(std::size_t g) const;
   void close(std::size_t g, std::size_t t, std::vector<double> lambda);
   void note_interruption();
 
@@ -56,6 +59,7 @@ class Verifier {
   Problem problem_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<Replayer> replayer_;
+  std::optional<LazyExactNetwork> exact_;
   std::vector<std::vector<bool>> open_;  // [group][target]
   std::vector<SearchTree> trees_;        // [group]: shared by its targets
   std::vector<std::vector<SearchTree>> own_;               // [group][target]: those that have a tree of their own
@@ -63,6 +67,7 @@ class Verifier {
   std::set<std::string> how_;
   std::size_t group_ = 0;                // searches go on here
   std::string regions_;                  // with these
+  std::string subject_;                  // of the state file
   double seconds_before_ = 0;
   std::uint64_t attacks_ = 0;
   std::int64_t restarts_ = 0;            // of interludes
@@ -90,6 +95,14 @@ bool Verifier::all_closed() const {
   return true;
 }
 
+// Of the bounds of the whole box.
+double Verifier::least_open(std::size_t g) const {
+  double least = kInfinity;
+  for (std::size_t t = 0; t < open_[g].size(); ++t)
+    if (open_[g][t]) least = std::min(least, result_.disjunct_bound[problem_.groups[g].targets[t].disjunct]);
+  return least;
+}
+
 Result<void> Verifier::prepare() {
   BL_TRY(problem, make_problem(*network_, property_));
   problem_ = std::move(problem);
@@ -110,7 +123,8 @@ Result<void> Verifier::prepare() {
   result_.vacuous = property_.vacuous();
   BL_TRY(engine, make_engine(network_, options_.device));
   engine_ = std::move(engine);
-  if (!options_.certificate) return {};
+  if (options_.exact != Exact::off && options_.semantics == Semantics::real) exact_.emplace(network_, options_.model_bytes);
+  if (!options_.certificate || options_.exact == Exact::only) return {};
   auto replayer = Replayer::make(*network_, property_, problem_, options_);
   if (!replayer.ok()) {
     result_.certificate_reason = replayer.error().text();
@@ -130,7 +144,7 @@ Result<bool> Verifier::try_attack(std::int64_t starts, int steps) {
   plan.starts = starts;
   plan.steps = steps;
   plan.seed = options_.seed + 1000 * attacks_++;
-  BL_TRY(found, attack(*engine_, property_, problem_, open_, plan, watch_.stop));
+  BL_TRY(found, attack(*engine_, property_, problem_, open_, plan, watch_.stop, exact_ ? &*exact_ : nullptr));
   if (found.near_miss && !result_.near_miss) result_.near_miss = std::move(found.near_miss);
   if (found.proved) result_.counterexample = std::move(found.proved);
   return result_.counterexample.has_value();
@@ -221,9 +235,10 @@ bool Verifier::by_inputs(const Group& group) const {
 }
 
 // What a state file must agree on.
-std::string Verifier::subject() const {
-  return network_->sha256 + " " + sha256_hex(to_vnnlib(property_)) + " " + std::to_string(static_cast<int>(options_.semantics)) + std::to_string(static_cast<int>(options_.splits)) +
+const std::string& Verifier::subject() {
+  if (subject_.empty()) subject_ = identity_of(*network_) + " " + sha256_hex(to_vnnlib(property_)) + " " + std::to_string(static_cast<int>(options_.semantics)) + std::to_string(static_cast<int>(options_.splits)) +
          (replayer_ ? " certificate" : "") + (options_.inlined ? " inlined" : "") + (options_.clip ? " clip" : "");
+  return subject_;
 }
 
 Result<void> Verifier::save(std::size_t group, std::string regions) {
@@ -284,7 +299,7 @@ Result<End> Verifier::search() {
     SearchContext context{*engine_, property_, problem_.groups[g], watch_, replayer_.get(), 1, trees_[g], own_[g], open_[g],
                           [this, g](const std::vector<bool>& open) { return interlude(g, open); },
                           options_.state.empty() ? std::function<Result<void>(std::string)>() : [this, g](std::string regions) { return save(g, std::move(regions)); },
-                          g == group_ ? std::move(regions_) : std::string(), lambda_[g]};
+                          g == group_ ? std::move(regions_) : std::string(), lambda_[g], exact_ ? &*exact_ : nullptr};
     bool any = false;
     for (const bool o : open_[g]) any = any || o;
     if (!any) continue;
@@ -292,7 +307,10 @@ Result<End> Verifier::search() {
     BL_TRY(end, inputs ? search_inputs(context) : search_relus(context));
     stage(inputs ? "input splits" : "relu splits");
     how_.insert(inputs ? "input splits" : "relu splits");
-    if (end != End::closed) return end;
+    if (end != End::closed) {
+      for (std::size_t later = g + 1; later < open_.size(); ++later) result_.best_bound = std::min(result_.best_bound, least_open(later));
+      return end;
+    }
     for (std::size_t t = 0; t < open_[g].size(); ++t) {
       open_[g][t] = false;
       result_.disjunct_bound[problem_.groups[g].targets[t].disjunct] = kInfinity;
@@ -339,20 +357,64 @@ void Verifier::conclude(End end) {
       break;
     case End::stuck:
       result_.answer = Answer::unknown;
-      result_.reason = result_.near_miss ? "a point violates the property within rounding only; nothing smaller than it can be split" : "a region cannot be split any further and its bound does not decide";
+      if (result_.reason.empty()) result_.reason = result_.near_miss ? "a point violates the property within rounding only; nothing smaller than it can be split" : "a region cannot be split any further and its bound does not decide";
       break;
   }
+}
+
+// What is left open, by the exact search.
+Result<End> Verifier::decide_without_rounding(End end) {
+  const bool only = options_.exact == Exact::only;
+  const ExactNetwork* network = exact_ ? exact_->get() : nullptr;
+  if (!network) {
+    if (only) result_.reason = options_.semantics != Semantics::real ? "the exact search is about real arithmetic only" : "the exact search needs a piecewise-linear network whose coefficients are doubles, in a file that the checker reads";
+    return end;
+  }
+  std::vector<std::size_t> asked;
+  for (std::size_t g = 0; g < open_.size(); ++g)
+    for (std::size_t t = 0; t < open_[g].size(); ++t)
+      if (open_[g][t]) asked.push_back(problem_.groups[g].targets[t].disjunct);
+  ExactLimits limits;
+  if (only) limits = {64, std::size_t{1} << 24, 0};
+  const ExactAnswer answer = decide_exactly(*network, property_, asked, limits, watch_.stop);
+  stage("exact search");
+  how_.insert("exact search");
+  result_.notes.push_back("exact search: " + std::to_string(answer.pieces) + " linear pieces, " + std::to_string(answer.programs) + " linear programs");
+  if (answer.input) {
+    BL_TRY(found, exact_counterexample(*engine_, *network, *answer.input, *answer.disjunct));
+    result_.counterexample = std::move(found);
+    return End::sat;
+  }
+  if (answer.disjunct) {
+    result_.reason = answer.reason;
+    return end;
+  }
+  if (!answer.complete) {
+    if (watch_.stop.stop_requested()) return End::stopped;
+    if (only) result_.reason = answer.reason;
+    return end;
+  }
+  for (auto& group : open_) group.assign(group.size(), false);
+  for (const std::size_t d : asked) result_.disjunct_bound[d] = kInfinity;
+  if (options_.certificate) result_.certificate_reason = "decided without rounding by the exact search, for which there is no certificate";
+  replayer_ = nullptr;
+  return End::closed;
 }
 
 Result<VerifyResult> Verifier::run() {
   BL_CHECK(prepare());
   stage("preparation");
+  if (options_.exact == Exact::only) {
+    BL_TRY(how, decide_without_rounding(End::stuck));
+    return finish(how);
+  }
   End end = End::closed;
   const auto answered = [&] { return result_.counterexample.has_value() || all_closed() || watch_.stop.stop_requested(); };
   BL_TRY(resumed, resume());
   if (resumed) {
     searching_ = std::chrono::steady_clock::now();
     BL_TRY(how, search());
+    if (how == End::stuck) { BL_TRY(exactly, decide_without_rounding(how)); how = exactly; }
     return finish(how);
   }
   if (options_.attack && !all_closed()) {
@@ -376,12 +438,15 @@ Result<VerifyResult> Verifier::run() {
     stage("attack");
   }
   searching_ = std::chrono::steady_clock::now();
+  result_.best_bound = kInfinity;
+  for (std::size_t g = 0; g < open_.size(); ++g) result_.best_bound = std::min(result_.best_bound, least_open(g));
   if (result_.counterexample) end = End::sat;
   else if (watch_.stop.stop_requested() && !all_closed()) end = End::stopped;
   else if (!options_.bounds || options_.splits == Splits::none) end = all_closed() ? End::closed : End::stuck;
   else if (!all_closed()) {
     BL_TRY(how, search());
     end = how;
+    if (end == End::stuck) { BL_TRY(exactly, decide_without_rounding(end)); end = exactly; }
   }
   return finish(end);
 }
@@ -393,13 +458,13 @@ Result<VerifyResult> Verifier::finish(End end) {
     std::error_code ignored;  // a state that stays behind is refused or goes on to the same answer
     std::filesystem::remove(options_.state, ignored);
   }
-  if (end == End::stuck && (!options_.bounds || options_.splits == Splits::none)) result_.reason = "no method that was allowed decides it";
+  if (end == End::stuck && options_.exact != Exact::only && (!options_.bounds || options_.splits == Splits::none)) result_.reason = "no method that was allowed decides it";
   if (result_.answer == Answer::unsat) {
     result_.best_bound = kInfinity;
     BL_CHECK(certify());
   }
   for (const double b : result_.disjunct_bound) result_.disjuncts_closed += std::isinf(b) && b > 0 ? 1 : 0;
-  result_.strategy = options_.attack ? "attack, then bounds" : "bounds";
+  result_.strategy = options_.exact == Exact::only ? "without rounding" : options_.attack ? "attack, then bounds" : "bounds";
   for (const std::string& how : how_) result_.strategy += ", " + how;
   return std::move(result_);
 }

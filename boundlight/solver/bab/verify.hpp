@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,6 +44,13 @@ enum class Splits : std::uint8_t {
   none,  // bounds of the whole box only
 };
 
+// The search without rounding (exact_search.hpp): decides thresholds that are touched, on small piecewise-linear networks.
+enum class Exact : std::uint8_t {
+  automatic,  // where the search over regions ends undecided, within limits; and single points that enclosures cannot decide
+  off,
+  only,       // nothing else, and as long as it takes
+};
+
 struct VerifyOptions {
   Semantics semantics = Semantics::real;
   double timeout = 0;        // seconds from the call on; 0: none. A deadline of `stop` counts as well
@@ -57,6 +65,7 @@ struct VerifyOptions {
   bool attack = true;
   bool bounds = true;             // false: attack only
   Splits splits = Splits::automatic;
+  Exact exact = Exact::automatic;  // semantics real only; its unsat has no certificate
   bool clip = true;               // input splits: cut the box by the property's own plane
   int attack_restarts = 0;        // 0: chosen by the problem's size
   int alpha_steps = 20;           // slope search of the root
@@ -94,8 +103,9 @@ struct VerifyResult {
   // A point that violates in floating point, or within rounding only; no proof of sat.
   std::optional<Counterexample> near_miss;
 
-  // Least lower bound over all open regions of the best constraint; > 0 proves. Per disjunct: +inf where closed.
-  double best_bound = 0;
+  // Least lower bound over all open regions of the best constraint, -inf where nothing was bounded; > 0 proves. Per disjunct: of its
+  // whole box, +inf where closed.
+  double best_bound = -std::numeric_limits<double>::infinity();
   std::vector<double> disjunct_bound;
 
   std::size_t disjuncts = 0, disjuncts_closed = 0;
