@@ -240,7 +240,9 @@ class Preparer {
     BL_TRY(id, rewritten(view, inputs, to));
     network_->values[static_cast<std::size_t>(id)].name = name;
     map_[static_cast<std::size_t>(node.outputs[0])] = id;
-    network_->notes.push_back("node " + node.name + " (" + node.op + ") has variable weights; it is computed as products of gathered elements and sums");
+    network_->notes.push_back("node " + node.name + " (" + node.op + ") " +
+                              (node.op == "LayerNormalization" ? "has a variable scale or bias; it is computed as a plain one, a product and a sum"
+                                                               : "has variable weights or a variable bias; it is computed as a product of matrices"));
     return {};
   }
 

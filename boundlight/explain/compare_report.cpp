@@ -17,16 +17,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json number_or_word(double x) {
-  if (std::isfinite(x)) return x;
-  return std::isnan(x) ? "nan" : x > 0 ? "inf" : "-inf";
-}
-Json number_list(const std::vector<double>& v, double (*outward)(double) = nullptr) {
-  Json j = Json::array();
-  for (const double x : v) j.push_back(std::isfinite(x) && outward ? Json(outward(x)) : number_or_word(x));
-  return j;
-}
-Json interval(const std::pair<double, double>& m) { return {{"mean", number_or_word(m.first)}, {"half_width", number_or_word(m.second)}}; }
+Json interval(const std::pair<double, double>& m) { return {{"mean", json_number<Json>(m.first)}, {"half_width", json_number<Json>(m.second)}}; }
 
 Json outside_json(const MethodSummary& s) {
   return {{"share_of_cells", s.below + s.above}, {"share_below", s.below}, {"share_above", s.above}, {"mean_distance", s.mean_distance},
@@ -60,18 +51,18 @@ Json method_json(const Comparison& c, std::size_t m) {
 }
 
 Json image_json(const Comparison& c, const ImageComparison& image) {
-  Json j = {{"name", image.name}, {"class", image.label}, {"overlap", {{"attained", number_or_word(image.attained_base)}, {"verified", number_or_word(image.verified_base)}}},
-            {"vacuous", image.vacuous}, {"estimate", number_list(image.estimate)}, {"lower", number_list(image.lower, printable_down)}, {"upper", number_list(image.upper, printable_up)}};
+  Json j = {{"name", image.name}, {"class", image.label}, {"overlap", {{"attained", json_number<Json>(image.attained_base)}, {"verified", json_number<Json>(image.verified_base)}}},
+            {"vacuous", image.vacuous}, {"estimate", json_numbers<Json>(image.estimate)}, {"lower", json_numbers<Json>(image.lower, printable_down)}, {"upper", json_numbers<Json>(image.upper, printable_up)}};
   for (std::size_t m = 0; m < c.methods.size(); ++m) {
     const auto& run = image.methods[m];
     Json one;
     if (!run.reason.empty()) {
       one["reason"] = run.reason;
     } else {
-      one = {{"seconds", run.seconds}, {"evaluations", run.evaluations}, {"rank_correlation", run.agreement}, {"map", number_list(run.map)}};
+      one = {{"seconds", run.seconds}, {"evaluations", run.evaluations}, {"rank_correlation", run.agreement}, {"map", json_numbers<Json>(run.map)}};
       for (std::size_t k = 0; k < c.columns.size(); ++k) {
-        one["metrics"][c.columns[k].name] = number_or_word(run.scores[k]);
-        if (!run.curves[k].empty()) one["curves"][c.columns[k].name] = number_list(run.curves[k]);
+        one["metrics"][c.columns[k].name] = json_number<Json>(run.scores[k]);
+        if (!run.curves[k].empty()) one["curves"][c.columns[k].name] = json_numbers<Json>(run.curves[k]);
       }
       if (run.overlap) one["overlap"] = *run.overlap;
       if (run.found) one["planted_found"] = *run.found;

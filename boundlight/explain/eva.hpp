@@ -38,6 +38,7 @@ enum class Overlap : std::uint8_t {
 //   automatic attained, unless the slack AOv(B) - a(B) is larger than the margin |overlap(x)| by which x itself is decided: then
 //             verified. On so large a region the worst points lie far from x, where every rival has won, and the drop of one
 //             cell there says little about the decision at x (docs/explain.md, planted evidence). A fixed rule: nothing to tune.
+//             Hybrid maps, whose parts rest on samples, draw verified.
 enum class Estimate : std::uint8_t { automatic, attained, verified, midpoint };
 
 // What is asked about one input: the region and the partition of its elements. All arrays have the network's input size.

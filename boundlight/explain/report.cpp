@@ -16,16 +16,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json safe(double x) {
-  if (std::isfinite(x)) return x;
-  return std::isnan(x) ? "nan" : x > 0 ? "inf" : "-inf";
-}
-Json list(const std::vector<double>& v, double (*outward)(double) = nullptr) {
-  Json j = Json::array();
-  for (const double x : v) j.push_back(std::isfinite(x) && outward ? Json(outward(x)) : safe(x));
-  return j;
-}
-
 std::string name_of_class(const ReportInput& input, std::int64_t k) {
   return k >= 0 && k < static_cast<std::int64_t>(input.labels.size()) ? input.labels[static_cast<std::size_t>(k)] + " (" + std::to_string(k) + ")" : std::to_string(k);
 }
@@ -115,20 +105,20 @@ std::string report_json(const EvaMap& m, const Cells& cells, const ReportInput& 
   j["device"] = input.device;
   for (const auto& [name, value] : input.settings) j["settings"][name] = value;
   j["class"] = m.label;
-  j["logits"] = list(m.logits);
+  j["logits"] = json_numbers<Json>(m.logits);
   j["verdict"] = !m.certified ? "not verified" : m.verified_base < 0 ? "verified" : m.attained_base > 0 ? "falsified" : "unknown";
-  j["overlap"] = {{"attained", m.attained_base == m.attained_base ? Json(safe(m.attained_base)) : Json("nan")}, {"verified", safe(m.verified_base)}};
-  j["cells"] = {{"count", m.cells}, {"rows", cells.rows}, {"cols", cells.cols}, {"estimate", list(m.estimate)}, {"lower", list(m.lower, printable_down)},
-                {"upper", list(m.upper, printable_up)}, {"score", list(m.score)}, {"verified_overlap", list(m.verified, printable_up)}, {"attained_overlap", list(m.attained, printable_down)}};
-  if (!m.difference.empty()) j["cells"]["difference_bound"] = list(m.difference, printable_up);
+  j["overlap"] = {{"attained", json_number<Json>(printable_down(m.attained_base))}, {"verified", json_number<Json>(printable_up(m.verified_base))}};
+  j["cells"] = {{"count", m.cells}, {"rows", cells.rows}, {"cols", cells.cols}, {"estimate", json_numbers<Json>(m.estimate)}, {"lower", json_numbers<Json>(m.lower, printable_down)},
+                {"upper", json_numbers<Json>(m.upper, printable_up)}, {"score", json_numbers<Json>(m.score)}, {"verified_overlap", json_numbers<Json>(m.verified, printable_up)}, {"attained_overlap", json_numbers<Json>(m.attained, printable_down)}};
+  if (!m.difference.empty()) j["cells"]["difference_bound"] = json_numbers<Json>(m.difference, printable_up);
   j["drawn"] = m.drawn == Estimate::attained ? "attained" : m.drawn == Estimate::verified ? "verified" : "midpoint";
-  j["pairs"] = {{"ordered", m.ordered}, {"equal", m.equal}, {"undecided", m.undecided}, {"tau", safe(m.tau)}};
+  j["pairs"] = {{"ordered", m.ordered}, {"equal", m.equal}, {"undecided", m.undecided}, {"tau", json_number<Json>(m.tau)}};
   j["irrelevant"] = m.irrelevant;
   j["certified"] = m.certified;
-  j["charges"] = {{"base", safe(m.charge_base)}, {"cells", list(m.charge)}};
+  j["charges"] = {{"base", json_number<Json>(m.charge_base)}, {"cells", json_numbers<Json>(m.charge)}};
   if (!m.moments.empty()) {
     Json moments = Json::array();
-    for (const auto& at : m.moments) moments.push_back({{"seconds", at.seconds}, {"ordered", at.ordered}, {"equal", at.equal}, {"undecided", at.undecided}, {"verified_overlap", safe(at.verified_base)}});
+    for (const auto& at : m.moments) moments.push_back({{"seconds", at.seconds}, {"ordered", at.ordered}, {"equal", at.equal}, {"undecided", at.undecided}, {"verified_overlap", json_number<Json>(printable_up(at.verified_base))}});
     j["moments"] = moments;
   }
   j["parts"] = m.parts;

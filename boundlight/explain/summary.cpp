@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "boundlight/bounds/json_numbers.hpp"
 #include "boundlight/core/files.hpp"
 #include "boundlight/explain/html.hpp"
 
@@ -13,7 +14,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json number_or_name(double x) { return std::isfinite(x) ? Json(x) : Json(std::isnan(x) ? "nan" : x > 0 ? "inf" : "-inf"); }
 
 std::string percent(std::int64_t part, const SummaryLine& l) {
   char text[32];
@@ -58,7 +58,7 @@ SummaryLine summary_line(const EvaMap& m, const ReportInput& input, const std::s
 std::string summary_json(const std::vector<SummaryLine>& lines, double seconds, std::int64_t left) {
   Json images = Json::array();
   for (const auto& l : lines)
-    images.push_back({{"input", l.name}, {"folder", l.folder}, {"class", l.label}, {"verdict", l.verdict}, {"overlap", {{"attained", number_or_name(l.attained_base)}, {"verified", number_or_name(l.verified_base)}}},
+    images.push_back({{"input", l.name}, {"folder", l.folder}, {"class", l.label}, {"verdict", l.verdict}, {"overlap", {{"attained", json_number<Json>(l.attained_base)}, {"verified", json_number<Json>(l.verified_base)}}},
                       {"pairs", {{"ordered", l.ordered}, {"equal", l.equal}, {"undecided", l.undecided}}}, {"irrelevant", l.irrelevant}, {"top_cell", l.top_cell}, {"vacuous", l.vacuous},
                       {"complete", l.complete}, {"seconds", l.seconds}});
   const Json j = {{"images", images}, {"count", lines.size()}, {"not_reached", left}, {"seconds", seconds}, {"maps_per_second", static_cast<double>(lines.size()) / std::max(seconds, 1e-9)}};

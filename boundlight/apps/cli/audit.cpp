@@ -11,6 +11,7 @@
 
 #include "boundlight/apps/cli/audit_report.hpp"
 #include "boundlight/apps/cli/properties.hpp"
+#include "boundlight/bounds/json_numbers.hpp"
 #include "boundlight/core/files.hpp"
 #include "boundlight/explain/picture.hpp"
 #include "boundlight/models/array.hpp"
@@ -282,8 +283,8 @@ Result<void> Audit::radius_into(const Item& item, int threads, StopToken stop, J
                       return verify(network_, property, verify_options(item, threads, std::max(0.01, stop.remaining().value_or(o_.budget) / 3)));
                     },
                     r));
-  record["certified_radius"] = found.certified;
-  record["falsified_radius"] = json_number(found.falsified);
+  record["certified_radius"] = printable_down(found.certified);
+  record["falsified_radius"] = json_number<Json>(printable_up(found.falsified));
   record["queries"] = found.queries;
   record["complete"] = found.complete;
   record["verdict"] = eps_ > 0 && found.certified >= r.start ? "verified" : eps_ > 0 && found.falsified <= r.start ? "falsified" : eps_ > 0 ? "undecided" : found.certified > 0 ? "verified" : std::isfinite(found.falsified) ? "falsified" : "undecided";
@@ -307,7 +308,7 @@ Result<void> Audit::judge_into(const Item& item, int threads, Json& record) {
   record["verdict"] = r.answer == Answer::unsat ? "verified" : r.answer == Answer::sat ? "falsified" : "undecided";
   record["reason"] = r.reason;
   record["vacuous"] = r.vacuous;
-  record["best_bound"] = json_number(r.best_bound);
+  record["best_bound"] = json_number<Json>(printable_down(r.best_bound));
   record["regions"] = r.domains;
   return keep(item, r, record);
 }

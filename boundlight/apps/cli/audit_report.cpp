@@ -5,33 +5,11 @@
 #include <cstdio>
 
 #include "boundlight/core/files.hpp"
+#include "boundlight/explain/html.hpp"
 #include "boundlight/solver/audit/population.hpp"
 
 namespace boundlight::cli {
 namespace {
-
-std::string base64(const std::string& bytes) {
-  static constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t block = 0;
-    for (std::size_t k = 0; k < 3; ++k) block = block << 8 | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0U);
-    for (std::size_t k = 0; k < 4; ++k) out += k < 2 || i + k - 1 < bytes.size() ? kDigits[block >> (18 - 6 * k) & 63] : '=';
-  }
-  return out;
-}
-
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '<') out += "&lt;";
-    else if (c == '>') out += "&gt;";
-    else if (c == '&') out += "&amp;";
-    else if (c == '"') out += "&quot;";
-    else out += c;
-  }
-  return out;
-}
 
 std::string percent(double x, bool up) {
   const double scaled = x * 10000, error = std::fma(x, 10000.0, -scaled);  // scaled + error is exact
@@ -56,7 +34,7 @@ std::string cell(const Json& record, const char* field) {
     std::snprintf(buffer, sizeof buffer, "%.4g", found->get<double>());
     return std::string("<td>") + buffer + "</td>";
   }
-  return "<td>" + escaped(found->is_string() ? found->get<std::string>() : found->dump()) + "</td>";
+  return "<td>" + escaped_html(found->is_string() ? found->get<std::string>() : found->dump()) + "</td>";
 }
 
 constexpr std::size_t kMostPictures = 200;  // inside of the page; all are in the folder
@@ -65,12 +43,12 @@ std::string html_of(const std::filesystem::path& folder, const std::vector<Json>
   std::string h = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>boundlight audit</title><style>"
                   "body{font:16px/1.5 sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}table{border-collapse:collapse}td,th{border-bottom:1px solid #ccc;padding:.3rem .7rem;text-align:left}"
                   ".verified{color:#06642f}.falsified{color:#9b1c1c}.undecided{color:#7a5b00}img{image-rendering:pixelated;height:6rem}</style></head><body>\n<h1>Audit</h1>\n";
-  for (const auto& line : in_words(summary)) h += "<p>" + escaped(line) + "</p>\n";
+  for (const auto& line : in_words(summary)) h += "<p>" + escaped_html(line) + "</p>\n";
   h += "<h2>Samples</h2>\n<table><tr><th>sample</th><th>verdict</th><th>label</th><th>predicted</th><th>certified radius</th><th>falsified radius</th><th>safe</th><th>unsafe</th><th>seconds</th><th>why</th><th></th></tr>\n";
   std::size_t pictures = 0;
   for (const Json& r : records) {
     const std::string verdict = r.at("verdict").get<std::string>();
-    h += "<tr class=\"" + escaped(verdict) + "\">";
+    h += "<tr class=\"" + escaped_html(verdict) + "\">";
     for (const char* field : {"name", "verdict", "label", "predicted", "certified_radius", "falsified_radius", "safe_percent", "unsafe_percent", "seconds", "reason"}) h += cell(r, field);
     h += "<td>";
     if (r.contains("picture") && pictures < kMostPictures) {
@@ -81,7 +59,7 @@ std::string html_of(const std::filesystem::path& folder, const std::vector<Json>
   }
   h += "</table>\n<p>A picture shows the sample, the counterexample and their difference, stretched.</p>\n<h2>Settings</h2>\n<table>\n";
   for (const auto& [key, value] : settings.question.items())
-    if (key != "samples") h += "<tr><th>" + escaped(key) + "</th><td>" + escaped(value.is_string() ? value.get<std::string>() : value.dump()) + "</td></tr>\n";
+    if (key != "samples") h += "<tr><th>" + escaped_html(key) + "</th><td>" + escaped_html(value.is_string() ? value.get<std::string>() : value.dump()) + "</td></tr>\n";
   return h + "</table></body></html>\n";
 }
 

@@ -132,9 +132,4 @@ Result<void> save_input(const std::string& path, const Network& network, const I
   return write_file(path, encode_npy(Tensor::from_doubles(single ? DataType::float32 : DataType::float64, shape, input)));
 }
 
-Json json_number(double x) {
-  if (std::isfinite(x)) return x;
-  return std::isnan(x) ? "nan" : x > 0 ? "inf" : "-inf";
-}
-
 }  // namespace boundlight::cli

@@ -34,7 +34,4 @@ Result<void> save_input(const std::string& path, const Network& network, const I
 // The picture of an input by the model's form; errors when it is no image.
 Result<Picture> picture_of_input(const Network& network, const InputOptions& options, const std::vector<double>& input);
 
-// JSON has no infinity: a lost or endless bound is the text "inf" or "-inf".
-Json json_number(double x);
-
 }  // namespace boundlight::cli

@@ -10,6 +10,7 @@
 #include <map>
 
 #include "boundlight/apps/cli/properties.hpp"
+#include "boundlight/bounds/json_numbers.hpp"
 #include "boundlight/core/files.hpp"
 #include "boundlight/solver/evidence/write.hpp"
 
@@ -181,17 +182,17 @@ void say(const Output& output, const VerifyArguments& o, const Question& q, cons
 
 Json json_of(const Counterexample& c) {
   Json y = Json::array(), replay = Json::array();
-  for (const Interval& v : c.output) y.push_back({json_number(v.lo), json_number(v.hi)});
-  for (const double v : c.replay) replay.push_back(json_number(v));
+  for (const Interval& v : c.output) y.push_back({json_number<Json>(printable_down(v.lo)), json_number<Json>(printable_up(v.hi))});
+  for (const double v : c.replay) replay.push_back(json_number<Json>(v));
   return {{"disjunct", c.disjunct}, {"input", c.input}, {"float32", is_float32(c.input)}, {"output", y}, {"replay", replay}};
 }
 
 Json json_of(const VerifyArguments& o, const Network& network, const Question& q, const VerifyResult& r) {
   Json j = {{"verdict", text(r.answer)}, {"reason", r.reason}, {"vacuous", r.vacuous}, {"model", network.source}, {"sha256", network.sha256},
             {"property", {{"source", q.title}, {"sha256", q.property.sha256}, {"inputs", q.property.inputs}, {"outputs", q.property.outputs}, {"disjuncts", r.disjuncts}}},
-            {"semantics", o.semantics}, {"strategy", r.strategy}, {"best_bound", json_number(r.best_bound)}};
+            {"semantics", o.semantics}, {"strategy", r.strategy}, {"best_bound", json_number<Json>(printable_down(r.best_bound))}};
   Json bounds = Json::array(), stages = Json::array();
-  for (const double b : r.disjunct_bound) bounds.push_back(json_number(b));
+  for (const double b : r.disjunct_bound) bounds.push_back(json_number<Json>(printable_down(b)));
   for (const auto& s : r.stages) stages.push_back({{"name", s.name}, {"seconds", s.seconds}});
   j["disjunct_bound"] = bounds;
   j["disjuncts_closed"] = r.disjuncts_closed;
