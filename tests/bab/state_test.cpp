@@ -105,6 +105,72 @@ TEST_CASE("states that are damaged or about something else are refused", "[state
   }
 }
 
+TEST_CASE("over the memory cap a search ends with its state, and goes on under a larger one", "[state]") {
+  std::mt19937_64 random(31);
+  int capped = 0;
+  for (int n = 0; n < 4; ++n) {
+    const Case c = hard_case(random, 1e-3);
+    for (const Splits splits : {Splits::inputs, Splits::relus})
+      for (const bool certificate : {false, true}) {
+        const ScratchFolder folder;
+        VerifyOptions o = options_for(c, splits, folder.path() / "state");
+        o.certificate = certificate;
+        VerifyOptions free = o;
+        free.state.clear();
+        free.most_domains = 5000;
+        const Answer answer = verify(c.network, c.property, free).value().answer;
+        // A cap that leaves room for some regions: doubled until the search ends.
+        for (o.memory = 2000; o.memory < (std::uint64_t{1} << 30); o.memory *= 2) {
+          const auto r = verify(c.network, c.property, o);
+          REQUIRE(r.ok());
+          if (r.value().answer == Answer::memory) {
+            ++capped;
+            CHECK(r.value().reason.find("memory") != std::string::npos);
+            CHECK(std::filesystem::exists(o.state));
+            continue;
+          }
+          if (answer != Answer::unknown) CHECK(text(r.value().answer) == text(answer));
+          if (r.value().answer == Answer::unsat && certificate) CHECK(checked(c, *r.value().certificate).kind == check::Verdict::Kind::accepted);
+          break;
+        }
+      }
+  }
+  CHECK(capped > 20);
+}
+
+TEST_CASE("a state of another version, or of a network prepared differently, is refused", "[state]") {
+  std::mt19937_64 random(4);
+  const Case c = hard_case(random, 1e-3);
+  const ScratchFolder folder;
+  VerifyOptions o = options_for(c, Splits::inputs, folder.path() / "state");
+  o.most_domains = 10;
+  REQUIRE(verify(c.network, c.property, o).value().answer == Answer::unknown);
+  const std::string bytes = read_file(o.state).value(), content = bytes.substr(0, bytes.size() - 64);
+  const auto with = [&](const std::string& from, const std::string& to) {
+    std::string changed = content;
+    changed.replace(changed.find(from), from.size(), to);
+    REQUIRE(write_file(o.state, changed + sha256_hex(changed)).ok());
+    const auto r = verify(c.network, c.property, o);
+    return r.ok() ? std::string() : r.error().text();
+  };
+  const std::string version = content.substr(16, static_cast<std::size_t>(content[8]));  // after the mark and its length
+  std::string other = version;
+  other.back() = other.back() == '9' ? '8' : '9';
+  CHECK(with(version, other).find("written by version " + other) != std::string::npos);
+  CHECK(with("BLSTATE3", "BLSTATE2").find("no state file of this version") != std::string::npos);
+  CHECK(with(version, version).empty());
+  // The same file hash, another weight.
+  REQUIRE(write_file(o.state, bytes).ok());
+  DenseNet changed = c.net;
+  changed.layers[0].bias[0] += 0.5;
+  auto graph = parse_onnx(onnx_of(changed), "case.onnx", {}).value();
+  graph.sha256 = c.network->sha256;
+  o.certificate = false;
+  const auto r = verify(prepare(graph).value(), c.property, o);
+  REQUIRE_FALSE(r.ok());
+  CHECK(r.error().text().find("belongs to another model") != std::string::npos);
+}
+
 TEST_CASE("stops, memory caps and limits end without a wrong verdict", "[state]") {
   std::mt19937_64 random(8);
   const Case c = hard_case(random, 1e-3);

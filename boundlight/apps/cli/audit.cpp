@@ -64,6 +64,7 @@ class Audit {
   Result<void> read_specs();
   Result<void> read_labels();
   Result<void> prepare_folder();
+  Result<std::string> content() const;
   void work(std::atomic<std::size_t>& next, int threads);
   Json judge(const Item& item, int threads);
   Result<void> judge_into(const Item& item, int threads, Json& record);
@@ -85,6 +86,7 @@ class Audit {
   LoadedInputs loaded_;
   std::vector<Item> items_;
   Rational eps_ = 0;
+  std::size_t jobs_ = 1;
   AuditSettings settings_;
   std::mutex mutex_;
   std::vector<Json> records_;      // by item; null: not there
@@ -148,13 +150,35 @@ Result<void> Audit::read_specs() {
   return {};
 }
 
+// SHA-256 of what is judged: numbers, their preparation and labels, or the property files. A name says nothing about what is in a file.
+Result<std::string> Audit::content() const {
+  std::string bytes;
+  const auto add = [&](const std::vector<double>& numbers) {
+    bytes += std::to_string(numbers.size()) + ":";
+    bytes.append(reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(double));
+  };
+  for (const Item& item : items_) {
+    if (!item.sample) {
+      BL_TRY(text, read_file(item.file));
+      bytes += sha256_hex(text);
+      continue;
+    }
+    for (const auto* numbers : {&item.sample->pixels, &item.sample->values, &item.sample->map.mean, &item.sample->map.std}) add(*numbers);
+    const auto range = item.sample->range.value_or(Interval::anything());
+    add({range.lo, range.hi, static_cast<double>(item.label)});
+    bytes = sha256_hex(bytes);
+  }
+  return sha256_hex(bytes);
+}
+
 // Makes the folder, and reads the records of an earlier run of the same audit.
 Result<void> Audit::prepare_folder() {
   Json names = Json::array();
   for (const Item& item : items_) names.push_back(item.name);
+  BL_TRY(hash, content());
   settings_.question = {{"model", network_->source}, {"sha256", network_->sha256}, {"data", o_.specs.empty() ? Json(o_.input.inputs) : Json(o_.specs)}, {"property", o_.specs.empty() ? o_.property : "files"},
                         {"eps", o_.region.eps}, {"norm", o_.region.norm}, {"clip", o_.region.clip.empty() ? "natural range" : o_.region.clip}, {"truth", o_.truth}, {"radius", o_.radius},
-                        {"coverage", o_.coverage}, {"semantics", o_.semantics}, {"budget", o_.budget}, {"attack", !o_.no_attack}, {"seed", o_.seed}, {"version", BOUNDLIGHT_VERSION}, {"samples", names}};
+                        {"coverage", o_.coverage}, {"semantics", o_.semantics}, {"budget", o_.budget}, {"attack", !o_.no_attack}, {"seed", o_.seed}, {"version", BOUNDLIGHT_VERSION}, {"samples", names}, {"content", hash}};
   settings_.population = o_.population;
   settings_.confidence = o_.confidence;
   records_.assign(items_.size(), nullptr);
@@ -180,7 +204,8 @@ Result<void> Audit::prepare_folder() {
     if (!std::filesystem::exists(record_path(items_[i]), error)) continue;
     BL_TRY(record, read_file(record_path(items_[i]), 1 << 26));
     Json parsed = Json::parse(record, nullptr, false);
-    if (parsed.is_object() && parsed.contains("verdict") && parsed.at("verdict").is_string()) records_[i] = std::move(parsed);  // a damaged one is judged again
+    // A damaged one is judged again, and one that ended in an error.
+    if (parsed.is_object() && parsed.contains("verdict") && parsed.at("verdict").is_string() && parsed.at("verdict") != "error") records_[i] = std::move(parsed);
   }
   return {};
 }
@@ -194,6 +219,7 @@ VerifyOptions Audit::verify_options(const Item& item, int threads, double second
   v.seed = o_.seed;
   v.device = o_.device;
   v.attack = !o_.no_attack;
+  v.memory = physical_memory() / 4 / jobs_;
   v.certificate = o_.certificates && !o_.radius;
   v.inlined = item.sample || std::filesystem::path(item.file).extension() == ".json";
   return v;
@@ -272,7 +298,7 @@ Result<void> Audit::cover_into(const Property& property, StopToken stop, Json& r
 Result<void> Audit::radius_into(const Item& item, int threads, StopToken stop, Json& record) {
   RadiusOptions r;
   const double scale = item.sample->range ? item.sample->range->hi - item.sample->range->lo : 1;
-  r.start = (eps_ > 0 ? eps_.convert_to<double>() : scale / 256);
+  r.start = eps_ > 0 ? round_up(eps_) : scale / 256;
   r.largest = std::max(scale, r.start);
   r.smallest = 1e-6 * scale;
   r.stop = stop;
@@ -287,7 +313,9 @@ Result<void> Audit::radius_into(const Item& item, int threads, StopToken stop, J
   record["falsified_radius"] = json_number<Json>(printable_up(found.falsified));
   record["queries"] = found.queries;
   record["complete"] = found.complete;
-  record["verdict"] = eps_ > 0 && found.certified >= r.start ? "verified" : eps_ > 0 && found.falsified <= r.start ? "falsified" : eps_ > 0 ? "undecided" : found.certified > 0 ? "verified" : std::isfinite(found.falsified) ? "falsified" : "undecided";
+  // Of eps itself, which need not be a double.
+  const bool falsified = std::isfinite(found.falsified) && exact(found.falsified) <= eps_;
+  record["verdict"] = eps_ > 0 && exact(found.certified) >= eps_ ? "verified" : eps_ > 0 && falsified ? "falsified" : eps_ > 0 ? "undecided" : found.certified > 0 ? "verified" : std::isfinite(found.falsified) ? "falsified" : "undecided";
   if (found.counterexample) {
     record["counterexample"] = found.counterexample->input;
     BL_CHECK(keep_picture(item, *found.counterexample, record));
@@ -379,6 +407,7 @@ Result<int> Audit::run() {
   const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
   // Coverage works in large batches that use every core by themselves.
   const std::size_t jobs = o_.coverage ? 1 : std::min(o_.jobs > 0 ? static_cast<std::size_t>(o_.jobs) : cores, std::max<std::size_t>(1, items_.size() - kept));
+  jobs_ = jobs;
   const int threads = jobs == 1 ? 0 : static_cast<int>(std::max<std::size_t>(1, cores / jobs));
   std::atomic<std::size_t> next = 0;
   std::vector<std::thread> workers;

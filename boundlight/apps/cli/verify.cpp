@@ -21,7 +21,7 @@ struct VerifyArguments {
   InputArguments input;
   RegionArguments region;
   std::string property, label, target, certificate, counterexample, saved, state, vnncomp, json, semantics = "real", splits = "auto", exact = "auto", device = "cpu";
-  double timeout = 0;
+  double timeout = 0, save = 60;
   std::uint64_t memory = 0, seed = 1;
   std::int64_t domains = 0;
   int threads = 0;
@@ -94,6 +94,7 @@ VerifyOptions options_of(const VerifyArguments& o, const Question& q, StopToken 
   v.exact = kExact.at(o.exact);
   v.most_domains = o.domains;
   v.state = o.state;
+  v.save_seconds = o.save;
   v.certificate = !o.certificate.empty();
   v.inlined = q.inlined;
   return v;
@@ -283,8 +284,9 @@ void add_search_options(CLI::App& command, VerifyArguments& o) {
   command.add_option("--semantics", o.semantics, "real, or float32-any-order: also every float32 evaluation")->check(CLI::IsMember({"real", "float32-any-order"}))->capture_default_str();
   command.add_option("--seed", o.seed, "Seed of the attack; a proof does not depend on it")->capture_default_str();
   command.add_option("--threads", o.threads, "0: all; the verdict does not depend on it")->check(CLI::NonNegativeNumber)->capture_default_str();
-  command.add_option("--memory", o.memory, "Cap for open regions, MiB (default: a quarter of the machine's memory)");
+  command.add_option("--memory", o.memory, "Cap for open regions and the proof so far, MiB (default: a quarter of the machine's memory)");
   command.add_option("--state", o.state, "Open regions are written here when the search stops early, and read when the file exists")->type_name("FILE");
+  command.add_option("--save-every", o.save, "Seconds between two writings of --state while the search goes on")->check(seconds())->capture_default_str();
   command.add_option("--splits", o.splits, "auto, inputs, relus or none")->check(CLI::IsMember({"auto", "inputs", "relus", "none"}))->capture_default_str()->group("Search");
   command.add_option("--max-domains", o.domains, "End as unknown after so many regions; 0: no limit")->check(CLI::NonNegativeNumber)->group("Search");
   command.add_option("--exact", o.exact, "Search without rounding, for thresholds that are touched: auto (small piecewise-linear networks, where bounds end undecided), off, or only")

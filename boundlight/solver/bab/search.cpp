@@ -33,6 +33,18 @@ check::Tree SearchTree::of(std::uint32_t target) const {
   return tree;
 }
 
+std::uint64_t bytes_of(const SearchTree::Leaf& leaf) {
+  std::uint64_t n = sizeof(SearchTree::Leaf) + leaf.data.lambda.size() * sizeof(double) + leaf.data.beta.size() * sizeof(float);
+  for (const check::Slopes& s : leaf.data.slopes) n += sizeof s + s.neurons.size() * sizeof s.neurons[0] + s.numbers.size() * sizeof s.numbers[0];
+  return n;
+}
+
+std::uint64_t SearchTree::bytes() const {
+  std::uint64_t n = nodes.size() * sizeof(check::Node);
+  for (; counted < leaves.size(); ++counted) counted_bytes += bytes_of(leaves[counted]);
+  return n + counted_bytes;
+}
+
 void Watch::tell(double best, std::int64_t open, double share_done, double estimate) {
   result.open = open;
   result.best_bound = best;

@@ -34,6 +34,11 @@ struct SearchTree {
   };
   std::vector<check::Node> nodes = {check::Node{}};  // the root; kind leaf: not split
   std::vector<Leaf> leaves;
+  mutable std::size_t counted = 0;  // leaves whose bytes are known
+  mutable std::uint64_t counted_bytes = 0;
+
+  // Bytes that it holds, about.
+  std::uint64_t bytes() const;
 
   // The tree of one target: its own leaves, everything below them left out. Precondition: they cover.
   check::Tree of(std::uint32_t target) const;
@@ -49,10 +54,10 @@ struct Watch {
 
   std::chrono::steady_clock::time_point saved = start;
 
-  // A minute has passed since the state was written.
+  // It is time to write the state again.
   bool time_to_save() {
     const auto now = std::chrono::steady_clock::now();
-    if (now - saved < std::chrono::seconds(60)) return false;
+    if (std::chrono::duration<double>(now - saved).count() < options.save_seconds) return false;
     saved = now;
     return true;
   }

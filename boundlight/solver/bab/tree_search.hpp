@@ -78,6 +78,14 @@ class TreeSearch {
     return context_.save(std::move(w.bytes));
   }
 
+  // Trees grow with the search where a certificate is wanted.
+  std::uint64_t evidence() const {
+    if (!context_.replayer) return 0;
+    std::uint64_t n = context_.tree.bytes();
+    for (const SearchTree& t : context_.own) n += t.bytes();
+    return n;
+  }
+
   std::vector<Part> take() {
     const auto n = static_cast<std::ptrdiff_t>(std::min(self().batch(), open_parts_.size()));
     std::vector<Part> batch(std::make_move_iterator(open_parts_.end() - n), std::make_move_iterator(open_parts_.end()));
@@ -91,7 +99,7 @@ class TreeSearch {
     while (!open_parts_.empty() && !stuck_) {
       if (watch.stop.stop_requested()) return End::stopped;
       if (watch.out_of_domains()) return End::limit;
-      if (bytes_ > watch.memory) return End::memory;
+      if (bytes_ + evidence() > watch.memory) return End::memory;
       if (watch.time_to_save()) BL_CHECK(save());
       std::vector<bool> open(context_.group.targets.size(), false);
       for (const Part& p : open_parts_) self().mark_open(p, open);

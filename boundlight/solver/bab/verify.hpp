@@ -76,6 +76,7 @@ struct VerifyOptions {
   // Resume: the open regions are written here when the search stops early, and read when the file exists. A state of another
   // model, property or semantics is an error. Removed after unsat or sat. Empty: none.
   std::filesystem::path state;
+  double save_seconds = 60;       // and while it goes on, so often
 
   // Certificates. Every leaf is confirmed by the checker's own arithmetic before it counts as closed.
   bool certificate = false;
