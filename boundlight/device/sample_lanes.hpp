@@ -12,11 +12,12 @@ namespace boundlight::device_cpu {
 
 static constexpr std::int64_t kSampleLanes = 16;
 
-// y[c][p] = bias[c] + sum_t w[c][t] x[at[p] + term[t]], then max(., 0) if `rectify`; offsets and steps in elements.
+// y[c][to[p]] = bias[c] + sum_t w[c][t] x[at[p] + term[t]], then max(., 0) if `rectify`; offsets and steps in elements.
 struct LaneProduct {
   std::int64_t channels, positions, terms;
   const std::int32_t *at, *term;             // [positions], [terms]
   std::int64_t channel_step, position_step;  // of y
+  const std::int32_t* to = nullptr;          // [positions]; null: to[p] = p position_step
 };
 
 // Channels are multiplied in even blocks, whose sums stay in registers. Packed weights: [block][term][channel of the block].
@@ -41,6 +42,8 @@ struct LaneLoops {
   void (*multiply)(const LaneProduct& p, const T* x, const T* packed, const T* bias, bool rectify, T* y);
   // y[e] = sign_a a[e] + sign_b b[e] + w[e] (w without lanes); b, w null: left out. Signs are +-1.
   void (*combine)(std::int64_t n, T sign_a, const T* a, T sign_b, const T* b, const T* w, bool rectify, T* y);
+  // to[i] = y[i] > 0 ? g[i] : 0 for all lanes; `to` may be g.
+  void (*rectify_back)(std::int64_t n, const T* y, const T* g, T* to);
   // [count][stride] -> [n][kSampleLanes] and back, 1 <= count <= kSampleLanes. Lanes from `count` on repeat the last sample, so that
   // they meet no numbers that the samples do not.
   void (*from_doubles)(std::int64_t n, const double* rows, std::int64_t stride, std::int64_t count, T* lanes);

@@ -1,5 +1,5 @@
-// Batches of small networks, computed in blocks of samples side by side: every number equals the host's second opinion, for batches
-// that do and do not fill a block, whatever is asked for; loops of every instruction set that this machine has.
+// Values and gradients of batches of small networks, in blocks of samples side by side: every number equals the host's second
+// opinion, for batches that do and do not fill a block, whatever is asked for; loops of every instruction set that this machine has.
 #include <catch2/catch.hpp>
 #include <tbb/global_control.h>
 
@@ -72,6 +72,28 @@ void check_values(const std::shared_ptr<const Network>& network, const std::vect
   }
 }
 
+// Gradients of a block are those of its samples alone, which go layer by layer (and are checked elsewhere, tests/bounds/conv_test.cpp
+// and laws_test.cpp). Integers again.
+void check_gradients(const std::shared_ptr<const Network>& network, ValueId value, std::uint64_t seed) {
+  auto engine = engine_of(network);
+  Draws draw(seed);
+  const std::int64_t batch = 21, size = network->input_size(), width = network->values[static_cast<std::size_t>(value)].size;
+  const auto inputs = draw.integers(batch * size, -3, 3), weights = draw.integers(batch * width, -2, 2);
+  for (const Precision precision : {Precision::single, Precision::dual}) {
+    const auto together = engine->gradient(inputs, batch, value, [&](const std::vector<double>&, std::vector<double>& w) { w = weights; }, precision, kAbsent);
+    REQUIRE(together.ok());
+    REQUIRE(together->inputs.size() == inputs.size());
+    for (std::int64_t b = 0; b < batch; ++b) {
+      const std::vector<double> x(inputs.begin() + b * size, inputs.begin() + (b + 1) * size);
+      const auto alone = engine->gradient(x, 1, value, [&](const std::vector<double>&, std::vector<double>& w) { std::copy_n(weights.begin() + b * width, width, w.begin()); }, precision, kAbsent);
+      REQUIRE(alone.ok());
+      INFO("sample " << b << ", value " << network->values[static_cast<std::size_t>(value)].name);
+      REQUIRE(std::equal(alone->inputs.begin(), alone->inputs.end(), together->inputs.begin() + b * size));
+      REQUIRE(std::equal(alone->values.begin(), alone->values.end(), together->values.begin() + b * width));
+    }
+  }
+}
+
 // Every variable value of the network.
 std::vector<ValueId> all_values(const Network& network) {
   std::vector<ValueId> all;
@@ -109,6 +131,7 @@ TEST_CASE("batches of convolutions are their second opinion, number by number", 
       const ValueId y = conv(g, draw, g.input(c.input), c);
       const auto network = g.network({relu ? g.node("Relu", {y}) : y});
       check_values(network, {network->outputs[0]}, seed++);
+      check_gradients(network, network->outputs[0], seed);
     }
 }
 
@@ -116,7 +139,10 @@ TEST_CASE("batches of whole networks: whatever is asked for", "[lanes]") {
   const auto network = residual(3);
   check_values(network, network->outputs, 4);
   check_values(network, all_values(*network), 5);
-  for (const ValueId v : all_values(*network)) check_values(network, {v}, 6);
+  for (const ValueId v : all_values(*network)) {
+    check_values(network, {v}, 6);
+    check_gradients(network, v, 7);
+  }
 }
 
 TEST_CASE("batches of dense layers of any width", "[lanes]") {
@@ -128,6 +154,7 @@ TEST_CASE("batches of dense layers of any width", "[lanes]") {
     const ValueId y = g.node("Relu", {g.node("Gemm", {x, g.constant({9, width}, draw.integers(9 * width, -4, 4)), g.constant({width}, draw.integers(width, -4, 4))})});
     const auto network = g.network({y});
     check_values(network, network->outputs, 7);
+    check_gradients(network, network->outputs[0], 8);
   }
 }
 
@@ -267,6 +294,9 @@ void check_combinations(const cpu::LaneLoops<T>& loops, std::uint64_t seed) {
     const bool second = choice & 4, shifted = choice & 8, rectify = choice & 16;
     std::vector<T> y(a.size());
     loops.combine(n, sa, a.data(), sb, second ? b.data() : nullptr, shifted ? w.data() : nullptr, rectify, y.data());
+    std::vector<T> g(a);
+    loops.rectify_back(n, y.data(), g.data(), g.data());
+    for (std::size_t i = 0; i < y.size(); ++i) REQUIRE((i == 3 ? g[i] == 0 : g[i] == (y[i] > 0 ? a[i] : T(0))));
     for (std::size_t i = 0; i < y.size(); ++i) {
       const T sum = sa * a[i] + (second ? sb * b[i] : T(0)) + (shifted ? w[i / kLanes] : T(0));
       INFO("choice " << choice << ", entry " << i);

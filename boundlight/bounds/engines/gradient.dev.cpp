@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "boundlight/bounds/engines/engine_impl.hpp"
+#include "boundlight/bounds/engines/lane_pass.hpp"
 
 namespace boundlight::BL_NS {
 namespace {
@@ -74,6 +75,10 @@ void sweep(const Model<T>& m, const ValueArrays<T>& values, Gradients<T>& grad, 
 template <class T>
 Result<Engine::Gradient> EngineImpl::gradient_as(const std::vector<double>& inputs, std::int64_t batch, ValueId value, const WeightOf& weight_of, ValueId wrt) {
   BL_TRY(m, model<T>());
+  if (wrt == kAbsent && !network_->values[static_cast<std::size_t>(value)].constant) {
+    const LanePass<T> pass(*m, {value});
+    if (pass.worth(batch)) return pass.gradient(inputs.data(), batch, weight_of);
+  }
   const int last = m->producer(value);
   const auto values = m->forward(inputs.data(), batch, last);
   const std::int64_t n = batch * network_->values[static_cast<std::size_t>(value)].size;

@@ -117,7 +117,24 @@ const T* LanePass<T>::rows_of(Arrays& a, ValueId v) const {
 }
 
 template <class T>
-void LanePass<T>::run_step(const Step& step, Arrays& a) const {
+typename LanePass<T>::Arrays LanePass<T>::started(const double* inputs, std::int64_t first, std::int64_t count) const {
+  const Network& network = model_.network();
+  Arrays a;
+  a.count = count;
+  a.lanes.resize(network.values.size());
+  a.rows.resize(network.values.size());
+  for (std::size_t k = 0; k < network.inputs.size(); ++k) {
+    const ValueId v = network.inputs[k];
+    auto& to = a.lanes[static_cast<std::size_t>(v)];
+    to = model_.device().template buffer<T>(size(v) * kSampleLanes);
+    if constexpr (HasRowLoops<Device>)
+      device_cpu::lane_loops<T>().from_doubles(size(v), inputs + first * network.input_size() + network.input_offset(k), network.input_size(), count, to.data());
+  }
+  return a;
+}
+
+template <class T>
+void LanePass<T>::run_step(const Step& step, Arrays& a, bool keep) const {
   Device& d = model_.device();
   std::vector<const T*> in;
   for (const ValueId v : step.in) in.push_back(v == kAbsent ? nullptr : step.lanes ? lanes_of(a, v) : rows_of(a, v));
@@ -129,6 +146,7 @@ void LanePass<T>::run_step(const Step& step, Arrays& a) const {
   }
   if (step.lanes) step.lanes->forward_lanes(d, in.data(), out[0], step.rectify);
   else model_.kernel(step.node).forward(d, in.data(), out.data(), a.count);
+  if (keep) return;
   for (const ValueId v : step.done) {
     a.lanes[static_cast<std::size_t>(v)] = {};
     a.rows[static_cast<std::size_t>(v)] = {};
@@ -136,30 +154,139 @@ void LanePass<T>::run_step(const Step& step, Arrays& a) const {
 }
 
 template <class T>
+void LanePass<T>::deliver(Arrays& a, ValueId v, double* to) const {
+  std::copy_n(rows_of(a, owner(v)), a.count * size(v), to);
+}
+
+template <class T>
 void LanePass<T>::run(const double* inputs, std::int64_t batch, std::vector<std::vector<double>>& results) const {
-  const Network& network = model_.network();
-  const std::int64_t stride = network.input_size();
-  run_tasks(model_.device(), (batch + kSampleLanes - 1) / kSampleLanes, [&](std::int64_t task) {
-    const std::int64_t first = task * kSampleLanes;
-    Arrays a;
-    a.count = std::min(kSampleLanes, batch - first);
-    a.lanes.resize(network.values.size());
-    a.rows.resize(network.values.size());
+  run_tasks(model_.device(), (batch + kSampleLanes - 1) / kSampleLanes, [&](std::int64_t block) {
+    const std::int64_t first = block * kSampleLanes;
+    Arrays a = started(inputs, first, std::min(kSampleLanes, batch - first));
+    for (const Step& step : steps_) run_step(step, a, false);
+    for (std::size_t i = 0; i < wanted_.size(); ++i)
+      if (!model_.network().values[static_cast<std::size_t>(wanted_[i])].constant) deliver(a, wanted_[i], results[i].data() + first * size(wanted_[i]));
+  });
+}
+
+template <class T>
+Engine::Gradient LanePass<T>::gradient(const double* inputs, std::int64_t batch, const Engine::WeightOf& weight_of) const {
+  const std::int64_t blocks = (batch + kSampleLanes - 1) / kSampleLanes, width = size(wanted_[0]), stride = model_.network().input_size();
+  Engine::Gradient result;
+  result.values.resize(static_cast<std::size_t>(batch * width));
+  std::vector<Arrays> arrays(static_cast<std::size_t>(blocks));
+  run_tasks(model_.device(), blocks, [&](std::int64_t block) {
+    const std::int64_t first = block * kSampleLanes;
+    Arrays& a = arrays[static_cast<std::size_t>(block)];
+    a = started(inputs, first, std::min(kSampleLanes, batch - first));
+    for (const Step& step : steps_) run_step(step, a, true);
+    deliver(a, wanted_[0], result.values.data() + first * width);
+  });
+  std::vector<double> weight(result.values.size(), 0.0);
+  weight_of(result.values, weight);
+  result.inputs.assign(static_cast<std::size_t>(batch * stride), 0.0);
+  run_tasks(model_.device(), blocks, [&](std::int64_t block) {
+    const std::int64_t first = block * kSampleLanes;
+    back(arrays[static_cast<std::size_t>(block)], weight.data() + first * width, result.inputs.data() + first * stride);
+  });
+  return result;
+}
+
+// One block: weight is [count][size of the wanted value], inputs [count][input size].
+template <class T>
+void LanePass<T>::back(Arrays& a, const double* weight, double* inputs) const {
+  if constexpr (HasRowLoops<Device>) {
+    const Network& network = model_.network();
+    Device& d = model_.device();
+    const auto& loops = device_cpu::lane_loops<T>();
+    Back back(network.values.size());
+    const std::int64_t width = size(wanted_[0]);
+    auto& seed = back[static_cast<std::size_t>(owner(wanted_[0]))];
+    seed = d.template buffer<T>(width * kSampleLanes);
+    loops.from_doubles(width, weight, width, a.count, seed.data());
+    for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) {
+      if (step->lanes) step_back(*step, a, back);
+      else step_back_on_rows(*step, a, back);
+      for (const ValueId v : step->out)
+        if (v != kAbsent) back[static_cast<std::size_t>(v)] = {};
+    }
     for (std::size_t k = 0; k < network.inputs.size(); ++k) {
       const ValueId v = network.inputs[k];
-      auto& to = a.lanes[static_cast<std::size_t>(v)];
-      to = model_.device().template buffer<T>(size(v) * kSampleLanes);
-      if constexpr (HasRowLoops<Device>)
-        device_cpu::lane_loops<T>().from_doubles(size(v), inputs + first * stride + network.input_offset(k), stride, a.count, to.data());
+      const auto& from = back[static_cast<std::size_t>(v)];
+      if (!from) continue;
+      auto rows = d.template buffer<T>(a.count * size(v));
+      loops.to_rows(size(v), from.data(), a.count, rows.data(), size(v));
+      for (std::int64_t b = 0; b < a.count; ++b) std::copy_n(rows.data() + b * size(v), size(v), inputs + b * network.input_size() + network.input_offset(k));
     }
-    for (const Step& step : steps_) run_step(step, a);
-    for (std::size_t i = 0; i < wanted_.size(); ++i) {
-      const ValueId v = wanted_[i];
-      if (network.values[static_cast<std::size_t>(v)].constant) continue;
-      const T* from = rows_of(a, owner(v));
-      std::copy_n(from, a.count * size(v), results[i].begin() + first * size(v));
+  }
+}
+
+template <class T>
+void LanePass<T>::step_back(const Step& step, Arrays& a, Back& back) const {
+  if constexpr (HasRowLoops<Device>) {
+    auto& g = back[static_cast<std::size_t>(step.out[0])];
+    if (!g) return;
+    const T* out = lanes_of(a, step.out[0]);
+    if (step.rectify) device_cpu::lane_loops<T>().rectify_back(size(step.out[0]), out, g.data(), g.data());
+    Back parts(step.in.size());
+    std::vector<T*> to(step.in.size(), nullptr);
+    for (std::size_t k = 0; k < step.in.size(); ++k) {
+      if (step.in[k] == kAbsent) continue;
+      parts[k] = model_.device().template buffer<T>(size(step.in[k]) * kSampleLanes);
+      to[k] = parts[k].data();
     }
-  });
+    step.lanes->back_lanes(model_.device(), out, g.data(), to.data());
+    for (std::size_t k = 0; k < step.in.size(); ++k)
+      if (parts[k]) add(back, step.in[k], std::move(parts[k]));
+  }
+}
+
+template <class T>
+void LanePass<T>::step_back_on_rows(const Step& step, Arrays& a, Back& back) const {
+  if constexpr (HasRowLoops<Device>) {
+    Device& d = model_.device();
+    const auto& loops = device_cpu::lane_loops<T>();
+    std::vector<const T*> in, out, grad_out;
+    Back come(step.out.size()), parts(step.in.size());
+    bool reached = false;
+    for (std::size_t s = 0; s < step.out.size(); ++s) {
+      const ValueId v = step.out[s];
+      out.push_back(v == kAbsent ? nullptr : rows_of(a, v));
+      if (v != kAbsent && back[static_cast<std::size_t>(v)]) {
+        come[s] = d.template buffer<T>(a.count * size(v));
+        loops.to_rows(size(v), back[static_cast<std::size_t>(v)].data(), a.count, come[s].data(), size(v));
+        reached = true;
+      }
+      grad_out.push_back(come[s].data());
+    }
+    if (!reached) return;
+    std::vector<T*> grad_in;
+    for (std::size_t k = 0; k < step.in.size(); ++k) {
+      const ValueId v = step.in[k];
+      in.push_back(v == kAbsent ? nullptr : rows_of(a, v));
+      if (v != kAbsent) {
+        parts[k] = d.template buffer<T>(a.count * size(v));
+        d.fill(parts[k].data(), T(0), a.count * size(v));
+      }
+      grad_in.push_back(parts[k].data());
+    }
+    model_.kernel(step.node).vjp(d, in.data(), out.data(), grad_out.data(), grad_in.data(), a.count);
+    for (std::size_t k = 0; k < step.in.size(); ++k) {
+      if (!parts[k]) continue;
+      auto turned = d.template buffer<T>(size(step.in[k]) * kSampleLanes);
+      loops.from_rows(size(step.in[k]), parts[k].data(), size(step.in[k]), a.count, turned.data());
+      add(back, step.in[k], std::move(turned));
+    }
+  }
+}
+
+template <class T>
+void LanePass<T>::add(Back& back, ValueId v, Buffer<T>&& part) const {
+  auto& sum = back[static_cast<std::size_t>(v)];
+  if constexpr (HasRowLoops<Device>) {
+    if (sum) return device_cpu::lane_loops<T>().combine(size(v), T(1), sum.data(), T(1), part.data(), nullptr, false, sum.data());
+  }
+  sum = std::move(part);
 }
 
 template class LanePass<float>;

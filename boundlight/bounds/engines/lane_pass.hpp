@@ -1,5 +1,5 @@
-// LanePass: concrete values of a batch, kSampleLanes samples side by side and one such block per task, through all nodes at once: a
-// block's arrays stay in a core's cache from the inputs to what is wanted, and are given back after their last reader.
+// LanePass: concrete values of a batch and gradients in its inputs, kSampleLanes samples side by side and one such block per task, through all nodes at once: a
+// block's arrays stay in a core's cache from the inputs to what is wanted, and are given back after their last reader (values alone).
 //
 // Nodes without LaneForward run on rows, turned on their way in and out. A node that rectifies is done by the node before it
 // where nobody else reads what lies between; reshaping costs nothing. Blocks are cut by position in the batch, so the bits do not
@@ -25,6 +25,9 @@ class LanePass {
   // results[i] is [batch][size of wanted[i]]; wanted values that are constants are left to the caller.
   void run(const double* inputs, std::int64_t batch, std::vector<std::vector<double>>& results) const;
 
+  // Engine::gradient of the one wanted value, which is no constant.
+  Engine::Gradient gradient(const double* inputs, std::int64_t batch, const Engine::WeightOf& weight_of) const;
+
  private:
   struct Step {
     int node = 0;
@@ -44,7 +47,15 @@ class LanePass {
   bool is_wanted(ValueId v) const { return std::find(wanted_.begin(), wanted_.end(), v) != wanted_.end(); }
   const T* lanes_of(Arrays& a, ValueId v) const;
   const T* rows_of(Arrays& a, ValueId v) const;
-  void run_step(const Step& step, Arrays& a) const;
+  Arrays started(const double* inputs, std::int64_t first, std::int64_t count) const;
+  void run_step(const Step& step, Arrays& a, bool keep) const;
+  void deliver(Arrays& a, ValueId v, double* to) const;
+  // Gradients by owner, in lanes; empty: nothing has come back yet.
+  using Back = std::vector<Buffer<T>>;
+  void back(Arrays& a, const double* weight, double* inputs) const;
+  void step_back(const Step& step, Arrays& a, Back& back) const;
+  void step_back_on_rows(const Step& step, Arrays& a, Back& back) const;
+  void add(Back& back, ValueId v, Buffer<T>&& part) const;
 
   const Model<T>& model_;
   std::vector<ValueId> wanted_;

@@ -91,7 +91,7 @@ class ConvKernel : public LinearKernel<T>, public LaneForward<T> {
  public:
   ConvKernel(Device& d, const ConvGeometry& g, bool flat, std::vector<std::int64_t> in, const std::vector<double>& w, const std::vector<double>& bias)
       : LinearKernel<T>(std::move(in), {g.samples * g.out_channels * g.at.out_size()}), g_(g), flat_(flat), w_(weights_of<T>(d, w)),
-        bias_(weights_of<T>(d, bias)), offset_(weights_of<T>(d, expanded(bias))), window_w_(d.buffer<T>(w_.data.size())), lanes_(g) {
+        bias_(weights_of<T>(d, bias)), offset_(weights_of<T>(d, expanded(bias))), window_w_(d.buffer<T>(w_.data.size())), lanes_(g), back_(g) {
     reorder_weights(d);
     if constexpr (HasRowLoops<Device>) pack_for_loops(d, w);
   }
@@ -141,6 +141,7 @@ class ConvKernel : public LinearKernel<T>, public LaneForward<T> {
 
   bool lanes() const override { return lanes_.offered(); }
   void forward_lanes(Device& d, const T* const* in, T* out, bool rectify) const override { lanes_.run(d, w_.data.data(), bias_.data.size() ? bias_.data.data() : nullptr, in[0], out, rectify); }
+  void back_lanes(Device& d, const T*, const T* g, T* const* parts) const override { back_.run(d, w_.data.data(), g, parts[0]); }
 
   void apply_to(Device& d, LinearMode mode, const T* x, T* y, std::int64_t total) const {
     const T* w = mode == LinearMode::absolute ? w_.absolute.data() : w_.data.data();
@@ -467,6 +468,7 @@ class ConvKernel : public LinearKernel<T>, public LaneForward<T> {
   Buffer<T> window_w_;
   Buffer<T> packed_;  // for WindowProduct; null: not used
   ConvLanes<T> lanes_;
+  ConvLanesBack<T> back_;
 };
 
 template <class T>

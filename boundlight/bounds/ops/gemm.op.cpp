@@ -125,7 +125,12 @@ class GemmKernel : public LinearKernel<T>, public LaneForward<T> {
   void forward_lanes(Device& d, const T* const* in, T* out, bool rectify) const override {
     const T* w = w_.data.data();
     const std::int64_t k = k_;
-    multiply_lanes(d, lane_weights_, n_, k_, [=](std::int64_t c, std::int64_t t) { return w[c * k + t]; }, c_.data.size() ? c_.data.data() : nullptr, in[0], out, rectify);
+    multiply_lanes(d, lane_weights_, n_, k_, [=](std::int64_t c, std::int64_t t) { return w[c * k + t]; }, offset(0), in[0], out, rectify);
+  }
+  void back_lanes(Device& d, const T*, const T* g, T* const* parts) const override {
+    const T* w = w_.data.data();
+    const std::int64_t k = k_;
+    multiply_lanes(d, back_weights_, k_, n_, [=](std::int64_t c, std::int64_t t) { return w[t * k + c]; }, static_cast<const T*>(nullptr), g, parts[0], false);
   }
   void transpose(Device& d, int, const T* rows, std::int64_t count, T* const* in) const override {
     if (in[0]) gemm_live(d, count * m_, k_, n_, rows, n_, w_.data.data(), k_, in[0], k_);
@@ -173,7 +178,7 @@ class GemmKernel : public LinearKernel<T>, public LaneForward<T> {
   T alpha_;
   double relative_;
   BiasGradient<T> bias_;
-  LaneWeights<T> lane_weights_;
+  LaneWeights<T> lane_weights_, back_weights_;
 };
 
 // alpha p + beta C.

@@ -1,6 +1,6 @@
 // LaneForward: what a kernel also is when it can compute concrete values of kSampleLanes samples side by side
-// (device/sample_lanes.hpp), on a back end with loops of its own. Arrays are [element][kSampleLanes]. Values only: bounds never go
-// this way. Kernels without it take and give rows; engines turn arrays in between (engines/lane_pass.hpp).
+// (device/sample_lanes.hpp), on a back end with loops of its own. Arrays are [element][kSampleLanes]. Values and gradients in the
+// inputs only: bounds never go this way. Kernels without it take and give rows; engines turn arrays in between (engines/lane_pass.hpp).
 #pragma once
 
 #include <mutex>
@@ -21,6 +21,8 @@ class LaneForward {
   virtual bool lanes() const = 0;
   // The one output, max(., 0) of it with `rectify`. in: null for constants.
   virtual void forward_lanes(Device& d, const T* const* in, T* out, bool rectify) const = 0;
+  // parts[k] = (d out / d in_k)^T g, overwritten; null: not wanted. out: the value (not rectified on the way).
+  virtual void back_lanes(Device& d, const T* out, const T* g, T* const* parts) const = 0;
   // The node is max(., 0) of its one input, so that what makes that input can do it on the way.
   virtual bool rectifies() const { return false; }
 };

@@ -64,6 +64,11 @@ class ProductKernel : public LinearKernel<T>, public LaneForward<T> {
     const std::int64_t by_term = s_.tb ? 1 : s_.n, by_channel = s_.tb ? s_.k : 1;
     multiply_lanes(d, lane_weights_, s_.n, s_.k, [=](std::int64_t c, std::int64_t t) { return w[c * by_channel + t * by_term]; }, offset(0), in[0], out, rectify);
   }
+  void back_lanes(Device& d, const T*, const T* g, T* const* parts) const override {
+    const T* w = w_.data.data();
+    const std::int64_t by_term = s_.tb ? 1 : s_.n, by_channel = s_.tb ? s_.k : 1;
+    multiply_lanes(d, back_weights_, s_.k, s_.n, [=](std::int64_t c, std::int64_t t) { return w[t * by_channel + c * by_term]; }, static_cast<const T*>(nullptr), g, parts[0], false);
+  }
   void transpose(Device& d, int, const T* rows, std::int64_t count, T* const* in) const override {
     T* to = in[side_];
     if (!to) return;
@@ -135,7 +140,7 @@ class ProductKernel : public LinearKernel<T>, public LaneForward<T> {
   std::vector<double> radius_;
   Weights<T> offset_;
   Buffer<double> radius_data_;
-  LaneWeights<T> lane_weights_;
+  LaneWeights<T> lane_weights_, back_weights_;
   std::int64_t most_readers_ = 1;
 };
 

@@ -84,6 +84,10 @@ class ReluKernel : public ElementwiseKernel<T, ReluFunction>, public LaneForward
     if constexpr (HasRowLoops<Device>) device_cpu::lane_loops<T>().combine(this->size(), T(1), in[0], T(1), nullptr, nullptr, true, out);
   }
 
+  void back_lanes(Device&, const T* out, const T* g, T* const* parts) const override {
+    if constexpr (HasRowLoops<Device>) device_cpu::lane_loops<T>().rectify_back(this->size(), out, g, parts[0]);
+  }
+
  private:
   static void forward_by_loops(Device& d, const T* x, T* y, std::int64_t n) {
     constexpr std::int64_t kTogether = std::int64_t{1} << 15;  // elements of a task

@@ -65,6 +65,12 @@ class SumKernel : public LinearKernel<T>, public LaneForward<T> {
       device_cpu::lane_loops<T>().combine(this->out_sizes()[0], terms_[a].sign, in[a], terms_[b].sign, a == b ? nullptr : in[b], offset(0), rectify, out);
     }
   }
+  void back_lanes(Device&, const T*, const T* g, T* const* parts) const override {
+    if constexpr (HasRowLoops<Device>) {
+      for (const std::size_t k : lane_terms())
+        if (parts[k]) device_cpu::lane_loops<T>().combine(this->out_sizes()[0], terms_[k].sign, g, T(1), nullptr, nullptr, false, parts[k]);
+    }
+  }
   void transpose(Device& d, int, const T* rows, std::int64_t count, T* const* in) const override {
     const std::int64_t size = this->out_sizes()[0];
     for (std::size_t k = 0; k < terms_.size(); ++k) {

@@ -103,7 +103,7 @@ void lane_positions(const LaneProduct& p, std::int64_t first, const T* x, const 
   for (std::int64_t b = 0; b < blocks; ++b) {
     const std::int64_t c = lane_block_start(p.channels, blocks, b), n = lane_block_start(p.channels, blocks, b + 1) - c;
     T* to[P];
-    for (int q = 0; q < P; ++q) to[q] = y + ((first + q) * p.position_step + c * p.channel_step) * kSampleLanes;
+    for (int q = 0; q < P; ++q) to[q] = y + ((p.to ? p.to[first + q] : (first + q) * p.position_step) + c * p.channel_step) * kSampleLanes;
     lane_channels<T, P>(n, p, from, packed + c * p.terms, bias ? bias + c : nullptr, rectify, to);
   }
 }
@@ -139,6 +139,11 @@ template <class T>
 void combine(std::int64_t n, T sign_a, const T* a, T sign_b, const T* b, const T* w, bool rectify, T* y) {
   if (rectify) combine_as<T, true>(n, sign_a, a, sign_b, b, w, y);
   else combine_as<T, false>(n, sign_a, a, sign_b, b, w, y);
+}
+
+template <class T>
+void rectify_back(std::int64_t n, const T* y, const T* g, T* to) {
+  for (std::int64_t i = 0; i < n * kSampleLanes; i += kLaneWide<T>) lane_store<T>(to + i, lane_load<T>(y + i) > LaneV<T>{} ? lane_load<T>(g + i) : LaneV<T>{});
 }
 
 // Rows i and i + s exchange what lies off the diagonal, blocks of s.
@@ -206,6 +211,7 @@ template <class T>
 void set_lanes(LaneLoops<T>& loops) {
   loops.multiply = &multiply<T>;
   loops.combine = &combine<T>;
+  loops.rectify_back = &rectify_back<T>;
   loops.from_doubles = &from_doubles<T>;
   loops.from_rows = &from_rows<T>;
   loops.to_rows = &to_rows<T>;
