@@ -51,7 +51,7 @@ void check_combined(Engine& engine, const Regions& region, const std::string& mo
 
 }  // namespace
 
-TEST_CASE("combined is not looser than interval, forward and crown on every shared model") {
+TEST_CASE("combined is not looser than interval, forward and crown on every shared model", "[long]") {
   const auto data = shared_data();
   if (!data) {
     WARN("skipped: no shared data");

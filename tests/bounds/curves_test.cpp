@@ -58,7 +58,7 @@ void check_enclosure(const char* name, const std::vector<double>& at, const std:
 
 }  // namespace
 
-TEST_CASE("enclosed library functions hold the exact values and stay narrow") {
+TEST_CASE("enclosed library functions hold the exact values and stay narrow", "[long]") {
   const int n = 4000;
   using namespace cpu;
   check_enclosure("exp", points(-800, 720, n), enclose_exp, [](const Big& x) { return Big(exp(x)); }, 3e-15);

@@ -136,7 +136,7 @@ void check_case(const UnaryCase& c, std::uint64_t seed) {
 
 }  // namespace
 
-TEST_CASE("planes and intervals of elementwise operators hold against 300-bit arithmetic") {
+TEST_CASE("planes and intervals of elementwise operators hold against 300-bit arithmetic", "[long]") {
   for (const auto& c : unary_cases()) {
     check_case<double>(c, 17);
     check_case<float>(c, 18);

@@ -5,6 +5,7 @@
 #include "boundlight/bounds/engines/split_search.hpp"
 #include "boundlight/bounds/ops/op.hpp"
 #include "support/laws.hpp"
+#include "support/test_device.hpp"
 
 namespace {
 
@@ -52,7 +53,7 @@ LawFindings spoiled(const std::string& op, const Spoil& spoil) {
   for (const auto& c : law_cases()) {
     if (c.op != op || c.label.find("variable weights") != std::string::npos) continue;
     LawRun run{c, 17, [spoil](std::shared_ptr<const Network> n) -> Result<std::unique_ptr<Engine>> {
-                 auto good = make_engine(std::move(n));
+                 auto good = make_engine(std::move(n), test_device());
                  if (!good.ok()) return good.error();
                  return std::unique_ptr<Engine>(std::make_unique<Spoiled>(std::move(good.value()), spoil));
                }};

@@ -6,6 +6,7 @@
 
 #include "boundlight/core/interval.hpp"
 #include "support/shared_models.hpp"
+#include "support/test_device.hpp"
 
 using namespace boundlight;
 using namespace boundlight::test;
@@ -17,7 +18,7 @@ bool other_planes(const std::string& model) { return model == "ffnnSIGMOID__Poin
 
 }  // namespace
 
-TEST_CASE("bounds of shared models agree with a peer's") {
+TEST_CASE("bounds of shared models agree with a peer's", "[long]") {
   const auto data = shared_data();
   if (!data) {
     WARN("skipped: no shared data");
@@ -34,7 +35,7 @@ TEST_CASE("bounds of shared models agree with a peer's") {
         WARN("skipped " << model << ": " << network.error().text());
         continue;
       }
-      engine = must(make_engine(network.value()));
+      engine = must(make_engine(network.value(), test_device()));
       last = model;
     }
     std::vector<double> mean, std;

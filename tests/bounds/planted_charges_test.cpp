@@ -5,6 +5,7 @@
 
 #include "support/exact_cells.hpp"
 #include "support/hard_nets.hpp"
+#include "support/test_device.hpp"
 
 using namespace boundlight;
 using namespace boundlight::test;
@@ -224,7 +225,7 @@ TEST_CASE("the join charge left out is caught where two copies of an input meet"
   g.nodes[2].attributes["axis"] = std::int64_t{1};
   g.inputs = {x};
   g.outputs = {y};
-  auto engine = make_engine(network_of(g));
+  auto engine = make_engine(network_of(g), test_device());
   REQUIRE(engine.ok());
   std::mt19937_64 random(3);
   int wrong = 0;

@@ -155,7 +155,7 @@ std::size_t misses_of(Engine& engine, const GraphCase& c, BoundOptions o) {
 
 }  // namespace
 
-TEST_CASE("bounds of random graphs of mixed operators contain the values at points", "[graphs]") {
+TEST_CASE("bounds of random graphs of mixed operators contain the values at points", "[graphs][long]") {
   const std::uint64_t graphs = number_from("BOUNDLIGHT_GRAPHS", 80), first = number_from("BOUNDLIGHT_GRAPH_SEED", 1);
   std::size_t finite = 0;
   for (std::uint64_t seed = first; seed < first + graphs; ++seed) {

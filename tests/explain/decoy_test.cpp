@@ -7,7 +7,7 @@
 
 using namespace boundlight;
 
-TEST_CASE("the corner patch of the decoy network is among the three most important cells") {
+TEST_CASE("the corner patch of the decoy network is among the three most important cells", "[long]") {
   if (!test::shared_data()) {
     WARN("skipped: no shared data folder");
     return;

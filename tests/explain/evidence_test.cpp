@@ -95,7 +95,7 @@ int contradictions(Engine& engine, const EvaQuestion& q, const EvaMap& map, cons
 
 }  // namespace
 
-TEST_CASE("no point contradicts a map, and points do contradict the map of a smaller region") {
+TEST_CASE("no point contradicts a map, and points do contradict the map of a smaller region", "[long]") {
   if (!test::shared_data()) {
     WARN("skipped: no shared data folder");
     return;

@@ -49,7 +49,7 @@ EvaMap map_of(test::SharedCase& c, EvaTier tier, Method method) {
 
 }  // namespace
 
-TEST_CASE("verified overlaps are not looser than the peer's, interval ones equal, no score is negative") {
+TEST_CASE("verified overlaps are not looser than the peer's, interval ones equal, no score is negative", "[long]") {
   if (!test::shared_data()) {
     WARN("skipped: no shared data folder");
     return;

@@ -46,6 +46,7 @@ Property parsed_property(const std::string& text) {
 
 Coverage shares(const DenseNet& net, const Property& p, std::int64_t boxes, std::int64_t batch = 64) {
   CoverageOptions o;
+  o.device = test_device();
   o.most_boxes = boxes;
   o.batch = batch;
   auto found = cover(network_of(graph_of(net)), p, 0, o);
@@ -136,6 +137,7 @@ TEST_CASE("coverage ends: all safe, all unsafe, out of boxes, stopped, no room t
   CHECK(point.safe == 0);
   CHECK(point.unsafe + (point.complete ? 0 : 1) == 1);
   CoverageOptions o;
+  o.device = test_device();
   std::atomic<bool> flag = true;
   o.stop = StopToken::on(&flag);
   const auto stopped = cover(network_of(graph_of(net)), in("(<= 0 X_0 1)", "(>= Y_0 2)"), 0, o);

@@ -315,7 +315,7 @@ TEST_CASE("a witness is proved only when every output of the enclosure violates"
   CHECK(!surely_violated_disjunct(p, {NAN, 0}, {Interval(0), Interval(1), Interval(0)}));
 }
 
-TEST_CASE("every shared VNN-LIB file is read and written back equal") {
+TEST_CASE("every shared VNN-LIB file is read and written back equal", "[long]") {
   const auto folder = shared() / "data" / "specs";
   if (!std::filesystem::exists(folder)) {
     WARN("skipped: no shared data at " << folder.string());

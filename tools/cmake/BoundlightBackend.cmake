@@ -86,6 +86,16 @@ boundlight_module(emulated ${units} $<TARGET_OBJECTS:emulator>)
 target_compile_definitions(boundlight_emulated PRIVATE ${BOUNDLIGHT_EMULATED_DEFINITIONS} ${BOUNDLIGHT_BACKEND_VERSION})
 target_compile_options(boundlight_emulated PRIVATE -O1 -Wno-subobject-linkage)  # it checks the CUDA code; nobody waits for its figures
 
+# The kernels alone under a sanitizer, in minutes (./test --sanitize-kernels): everything else is built as always, the sanitizer's run time
+# is loaded before the tests of the emulated back end (tests/CMakeLists.txt). The pool is compiled in, so that it tells which bytes live.
+if(BOUNDLIGHT_SANITIZE_KERNELS)
+  target_sources(boundlight_emulated PRIVATE device/pool.cpp)
+  foreach(target emulator boundlight_emulated)
+    target_compile_options(${target} PRIVATE -O1 -g1 -fsanitize=${BOUNDLIGHT_SANITIZE_KERNELS} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  endforeach()
+  target_link_options(boundlight_emulated PRIVATE -fsanitize=${BOUNDLIGHT_SANITIZE_KERNELS})
+endif()
+
 include(BoundlightCuda)
 bl_find_nvcc()
 if(BOUNDLIGHT_NVCC)

@@ -382,7 +382,7 @@ std::int64_t Bounder::regions_at_once(const Regions& regions) const {
   double bytes = 16 * all * number;
   if (options_.method == Method::forward || options_.method == Method::combined)
     bytes += 8 * widest * number * static_cast<double>(1 + (regions.directions > 0 ? regions.directions : network_.input_size()));
-  const double allowed = static_cast<double>(options_.memory ? options_.memory : default_memory()) / 2;
+  const double allowed = static_cast<double>(options_.memory ? options_.memory : default_memory(d_)) / 2;
   return static_cast<std::int64_t>(std::clamp(allowed / bytes, 1.0, static_cast<double>(regions.batch)));
 }
 

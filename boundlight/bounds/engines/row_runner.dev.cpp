@@ -8,15 +8,35 @@
 namespace boundlight::BL_NS {
 namespace {
 
-constexpr double kChunkBytes = 1 << 20;       // rows of a chunk stay near a core on their way
-constexpr std::int64_t kFewestRows = 16, kMostRows = 256;
-constexpr std::int64_t kWorthSplitting = 64;  // rows that keep two cores busy
-constexpr double kCopies = 4;                 // blocks of rows alive at once: before, after, a branch, scratch
+constexpr double kCopies = 4;  // blocks of rows alive at once: before, after, a branch, scratch
+
+template <class D>
+concept HasOwnMemory = requires(const D& d) { d.memory_size(); };
+
+template <class D>
+std::uint64_t memory_of(const D& d) {
+  if constexpr (HasOwnMemory<D>) return d.memory_size();
+  else return physical_memory();
+}
+
+// How rows are cut.
+struct ChunkSizes {
+  double bytes;             // of a chunk, about
+  std::int64_t fewest, most;
+  std::int64_t worth_splitting;
+};
+template <class D>
+ChunkSizes chunk_sizes(const D& d) {
+  // A device of its own takes as many rows as it has room for; every chunk costs it a hundred launches.
+  if constexpr (HasOwnMemory<D>) return {static_cast<double>(default_memory(d)) / 64, 16, 8192, 8192};
+  // Rows of a chunk stay near a core on their way; 64 of them keep two cores busy.
+  else return {1 << 20, 16, 256, 64};
+}
 
 }  // namespace
 
-std::uint64_t default_memory() {
-  const std::uint64_t all = physical_memory();
+std::uint64_t default_memory(const Device& d) {
+  const std::uint64_t all = memory_of(d);
   return all > 0 ? all / 2 : std::uint64_t{1} << 30;
 }
 
@@ -39,8 +59,9 @@ template <class T>
 std::vector<typename RowRunner<T>::Cut> RowRunner<T>::cuts(const RowJob<T>& job) const {
   const auto total = static_cast<std::int64_t>(job.box.size());
   const double row_bytes = static_cast<double>(widest(job.value)) * sizeof(T);
-  const double allowed = static_cast<double>(memory_ ? memory_ : default_memory()) / (row_bytes * kCopies);
-  std::int64_t most = std::clamp<std::int64_t>(static_cast<std::int64_t>(kChunkBytes / row_bytes), kFewestRows, kMostRows);
+  const double allowed = static_cast<double>(memory_ ? memory_ : default_memory(c_.model.device())) / (row_bytes * kCopies);
+  const ChunkSizes sizes = chunk_sizes(c_.model.device());
+  std::int64_t most = std::clamp<std::int64_t>(static_cast<std::int64_t>(sizes.bytes / row_bytes), sizes.fewest, sizes.most);
   if (static_cast<double>(most) > allowed) most = std::max<std::int64_t>(1, static_cast<std::int64_t>(allowed));
   std::vector<Cut> made;
   for (std::int64_t from = 0; from < total;) {
@@ -51,11 +72,11 @@ std::vector<typename RowRunner<T>::Cut> RowRunner<T>::cuts(const RowJob<T>& job)
       while (next < total && job.box[static_cast<std::size_t>(next)] == job.box[static_cast<std::size_t>(end)]) ++next;
       if (end > from && next - from > most) break;
       end = next;
-      if (end - from >= kWorthSplitting / 2) break;
+      if (end - from >= sizes.worth_splitting / 2) break;
     }
     const std::int64_t n = end - from;
-    std::int64_t parts = std::max((n + most - 1) / most, n / kWorthSplitting);
-    if (n >= kWorthSplitting) parts += parts % 2;  // even: two cores finish together
+    std::int64_t parts = std::max((n + most - 1) / most, n / sizes.worth_splitting);
+    if (n >= sizes.worth_splitting) parts += parts % 2;  // even: two cores finish together
     parts = std::max<std::int64_t>(parts, 1);
     const std::int64_t unit = std::max<std::int64_t>(job.together, 1);
     const std::int64_t height = std::max(unit, ((n + parts - 1) / parts + unit - 1) / unit * unit);
@@ -94,7 +115,7 @@ template <class T>
 void RowRunner<T>::each_chunk(const RowJob<T>& job, const std::function<void(std::size_t, std::size_t)>& chunk) {
   const auto parts = cuts(job);
   const double bytes = parts.empty() ? 1.0 : static_cast<double>(parts[0].to - parts[0].from) * static_cast<double>(widest(job.value)) * sizeof(T) * kCopies;
-  const auto at_once = static_cast<std::size_t>(std::clamp(static_cast<double>(memory_ ? memory_ : default_memory()) / bytes, 1.0, 1e6));
+  const auto at_once = static_cast<std::size_t>(std::clamp(static_cast<double>(memory_ ? memory_ : default_memory(c_.model.device())) / bytes, 1.0, 1e6));
   for (std::size_t from = 0; from < parts.size(); from += at_once) {
     const std::size_t n = std::min(at_once, parts.size() - from);
     run_tasks(c_.model.device(), static_cast<std::int64_t>(n), [&](std::int64_t i) {

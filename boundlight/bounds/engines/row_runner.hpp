@@ -71,7 +71,7 @@ class RowRunner {
   Counters& counters_;
 };
 
-// Half of the machine's memory, in bytes.
-std::uint64_t default_memory();
+// Half of the memory that rows live in (the GPU's own, where the device has some; else the machine's), in bytes.
+std::uint64_t default_memory(const Device& d);
 
 }  // namespace boundlight::BL_NS

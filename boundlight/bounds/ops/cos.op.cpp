@@ -27,8 +27,8 @@ struct CosFunction : Wave<CosFunction> {
   static constexpr bool kCosine = true;
   template <class S> BL_HD S value(S x) const { return std::cos(x); }
   template <class S> BL_HD S derivative(S x) const { return -std::sin(x); }
-  BL_HD Interval at(double z) const { return enclose_cos(z); }
-  BL_HD Interval slope(double z, Bend) const { return -enclose_sin(z); }
+  BL_HD_CALL Interval at(double z) const { return enclose_cos(z); }
+  BL_HD_CALL Interval slope(double z, Bend) const { return -enclose_sin(z); }
 };
 
 }  // namespace

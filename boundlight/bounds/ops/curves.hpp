@@ -30,13 +30,13 @@ BL_HD inline double lesser(double a, double b) {
 BL_HD inline double greater(double a, double b) {
   return a >= b ? a : (b > a ? b : std::numeric_limits<double>::infinity());
 }
-
-// ---- functions of <cmath>, enclosed -----------------------------------------------------------------------------------
-
-// Documented worst errors in ulp, double: glibc 2.36 (manual, "Errors in Math Functions", x86_64): exp, expm1, log, log1p,
-// erf, sin, cos 1, tanh 2, erfc 5; CUDA 13 (programming guide, "Mathematical Functions"): exp, expm1, log, log1p, tanh 1,
-// erf, sin, cos 2, erfc 5. Twice the worst, and compared with MPFR in tests/bounds/curves_test.cpp.
-inline constexpr double kUlps = 4, kUlpsErfc = 10;
+#if defined(__CUDACC__)  // on a GPU calls stay calls: formulas inlined into each other make kernels of half a megabyte
+#define BL_HD_CALL BL_HD __noinline__
+#else
+#define BL_HD_CALL BL_HD
+#endif
+// ---- functions of <cmath>, enclosed. Twice the worst documented error in ulp of glibc 2.36 and CUDA 13: erfc 5; tanh, erf, sin, cos 2; else 1
+inline constexpr double kUlps = 4, kUlpsErfc = 10;  // and compared with MPFR in tests/bounds/curves_test.cpp
 
 // The numbers within `ulps` of a library result y. Overflow: anything from (nearly) the largest double on.
 BL_HD inline Interval around(double y, double ulps) {
@@ -49,35 +49,35 @@ BL_HD inline Interval around(double y, double ulps) {
 
 BL_HD inline Interval clamped(Interval y, double lo, double hi) { return {fmin(fmax(y.lo, lo), hi), fmax(fmin(y.hi, hi), lo)}; }
 
-BL_HD inline Interval enclose_exp(double x) {
+BL_HD_CALL inline Interval enclose_exp(double x) {
   const Interval y = around(std::exp(x), kUlps);
   return {fmax(y.lo, 0.0), y.hi};
 }
-BL_HD inline Interval enclose_expm1(double x) {
+BL_HD_CALL inline Interval enclose_expm1(double x) {
   const Interval y = around(std::expm1(x), kUlps);
   return {fmax(y.lo, -1.0), y.hi};
 }
-BL_HD inline Interval enclose_log(double x) { return x == 1 ? Interval(0) : around(std::log(x), kUlps); }  // x >= 0
-BL_HD inline Interval enclose_log1p(double x) { return around(std::log1p(x), kUlps); }
+BL_HD_CALL inline Interval enclose_log(double x) { return x == 1 ? Interval(0) : around(std::log(x), kUlps); }  // x >= 0
+BL_HD_CALL inline Interval enclose_log1p(double x) { return around(std::log1p(x), kUlps); }
 BL_HD inline Interval enclose_sqrt(double x) {  // x >= 0; correctly rounded
   const double y = std::sqrt(x);
   return {fmax(next_down(y), 0.0), next_up(y)};
 }
-BL_HD inline Interval enclose_tanh(double x) { return clamped(around(std::tanh(x), kUlps), -1, 1); }
-BL_HD inline Interval enclose_erf(double x) { return clamped(around(std::erf(x), kUlps), -1, 1); }
-BL_HD inline Interval enclose_erfc(Interval x) {
+BL_HD_CALL inline Interval enclose_tanh(double x) { return clamped(around(std::tanh(x), kUlps), -1, 1); }
+BL_HD_CALL inline Interval enclose_erf(double x) { return clamped(around(std::erf(x), kUlps), -1, 1); }
+BL_HD_CALL inline Interval enclose_erfc(Interval x) {
   return {fmax(around(std::erfc(x.hi), kUlpsErfc).lo, 0.0), fmin(around(std::erfc(x.lo), kUlpsErfc).hi, 2.0)};
 }
-BL_HD inline Interval enclose_sin(double x) { return clamped(around(std::sin(x), kUlps), -1, 1); }
-BL_HD inline Interval enclose_cos(double x) { return clamped(around(std::cos(x), kUlps), -1, 1); }
+BL_HD_CALL inline Interval enclose_sin(double x) { return clamped(around(std::sin(x), kUlps), -1, 1); }
+BL_HD_CALL inline Interval enclose_cos(double x) { return clamped(around(std::cos(x), kUlps), -1, 1); }
 
 // 1 / (1 + e^-x), with a relative error of a few ulps on both sides.
-BL_HD inline Interval enclose_sigmoid(double x) {
+BL_HD_CALL inline Interval enclose_sigmoid(double x) {
   const Interval e = enclose_exp(-fabs(x)), d = Interval(1) + e;
   return clamped(x < 0 ? e / d : Interval(1) / d, 0, 1);
 }
 // Its derivative: sigmoid(x) sigmoid(-x) = e / (1 + e)^2 with e = e^-|x|.
-BL_HD inline Interval enclose_sigmoid_slope(double x) {
+BL_HD_CALL inline Interval enclose_sigmoid_slope(double x) {
   const Interval e = enclose_exp(-fabs(x));
   return clamped(e / square(Interval(1) + e), 0, 0.25);
 }
@@ -127,14 +127,14 @@ BL_HD inline double within(double z, double from, double to) { return z > from ?
 
 // Lower end of f(z) - s z.
 template <class F>
-BL_HD double gap_low(const F& f, double s, double z) {
+BL_HD_CALL double gap_low(const F& f, double s, double z) {
   const Interval y = f.at(z);
   return s == 0 || z == 0 ? y.lo : (y - Interval(s) * Interval(z)).lo;
 }
 
 // <= min over a convex piece of f(z) - s z.
 template <class F>
-BL_HD double convex_low(const F& f, double s, Piece p) {
+BL_HD_CALL double convex_low(const F& f, double s, Piece p) {
   const double z = within(f.stationary(s, p), p.from, p.to);
   const double low = gap_low(f, s, z);
   const Interval turn = f.slope(z, p.bend) - Interval(s);
@@ -147,7 +147,7 @@ BL_HD double convex_low(const F& f, double s, Piece p) {
 
 // <= min over x of f(z) - s z, for any number s.
 template <class F>
-BL_HD double curve_low(const F& f, double s, Interval x) {
+BL_HD_CALL double curve_low(const F& f, double s, Interval x) {
   Piece p[kMaxPieces];
   const int n = f.pieces(x, p);
   if (n == 0) return s == 0 ? f.range(x).lo : (f.range(x) - Interval(s) * x).lo;
@@ -171,7 +171,7 @@ BL_HD double curve_high(const F& f, double s, Interval x) {
 
 // A point where f(z) - s z is least, in plain arithmetic (slopes only).
 template <class F>
-BL_HD double touching(const F& f, double s, const Piece* p, int n) {
+BL_HD_CALL double touching(const F& f, double s, const Piece* p, int n) {
   double at = p[0].from, best = f.value(at) - s * at;
   for (int i = 0; i < n; ++i) {
     const double candidates[2] = {within(f.stationary(s, p[i]), p[i].from, p[i].to), p[i].to};
@@ -186,7 +186,7 @@ BL_HD double touching(const F& f, double s, const Piece* p, int n) {
 // The slope of f's convex envelope at the middle of x: f's own where the envelope touches f there, else that of the segment
 // between the touching points on both sides (each step replaces one end by the point furthest below the segment).
 template <class F>
-BL_HD double envelope_slope(const F& f, Interval x) {
+BL_HD_CALL double envelope_slope(const F& f, Interval x) {
   Piece p[kMaxPieces];
   const int n = f.pieces(x, p);
   const double width = x.hi - x.lo, m = x.middle();
@@ -254,14 +254,14 @@ BL_HD inline Interval line_gap(const Line& line, double s, double z) {
 template <class F>
 struct Straight {
   BL_HD const F& self() const { return static_cast<const F&>(*this); }
-  BL_HD double low(double s, Interval x) const {
+  BL_HD_CALL double low(double s, Interval x) const {
     Line line[kMaxLines];
     const int n = self().lines(x, line);
     double best = std::numeric_limits<double>::infinity();
     for (int i = 0; i < n; ++i) best = lesser(best, lesser(line_gap(line[i], s, line[i].from).lo, line_gap(line[i], s, line[i].to).lo));
     return n == 0 ? -best : best;
   }
-  BL_HD double high(double s, Interval x) const {
+  BL_HD_CALL double high(double s, Interval x) const {
     Line line[kMaxLines];
     const int n = self().lines(x, line);
     double best = -std::numeric_limits<double>::infinity();
@@ -269,7 +269,7 @@ struct Straight {
     return n == 0 ? -best : best;
   }
   // The envelopes' slopes at the middle: over all pairs of vertices left and right of it, the lowest and highest segment.
-  BL_HD Slopes slopes(Interval x, SlopeRule) const {
+  BL_HD_CALL Slopes slopes(Interval x, SlopeRule) const {
     Line line[kMaxLines];
     const int n = self().lines(x, line);
     const double m = x.middle();

@@ -27,16 +27,16 @@ namespace boundlight::BL_NS {
 namespace {
 
 struct ErfFunction : Curve<ErfFunction> {
-  template <class S> BL_HD S value(S x) const { return std::erf(x); }
-  template <class S> BL_HD S derivative(S x) const { return S(1.1283791670955126) * std::exp(-x * x); }
-  BL_HD Interval at(double z) const { return enclose_erf(z); }
-  BL_HD Interval slope(double z, Bend) const {
+  template <class S> BL_HD_CALL S value(S x) const { return std::erf(x); }
+  template <class S> BL_HD_CALL S derivative(S x) const { return S(1.1283791670955126) * std::exp(-x * x); }
+  BL_HD_CALL Interval at(double z) const { return enclose_erf(z); }
+  BL_HD_CALL Interval slope(double z, Bend) const {
     const Interval exponent = -square(Interval(z));
     return enclosed_two_over_sqrt_pi() * Interval(enclose_exp(exponent.lo).lo, enclose_exp(exponent.hi).hi);
   }
-  BL_HD Interval range(Interval x) const { return rising(x); }
-  BL_HD int pieces(Interval x, Piece* p) const { return split_at_zero(x, Bend::convex, Bend::concave, p); }
-  BL_HD double stationary(double s, Piece p) const {
+  BL_HD_CALL Interval range(Interval x) const { return rising(x); }
+  BL_HD_CALL int pieces(Interval x, Piece* p) const { return split_at_zero(x, Bend::convex, Bend::concave, p); }
+  BL_HD_CALL double stationary(double s, Piece p) const {
     const double z = std::sqrt(fmax(0.0, std::log(1.1283791670955126 / s)));
     return p.bend == Bend::convex ? -z : z;
   }

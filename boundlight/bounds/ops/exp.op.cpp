@@ -27,11 +27,11 @@ namespace {
 struct ExpFunction : Curve<ExpFunction> {
   template <class S> BL_HD S value(S x) const { return std::exp(x); }
   template <class S> BL_HD S derivative(S x) const { return std::exp(x); }
-  BL_HD Interval at(double z) const { return enclose_exp(z); }
-  BL_HD Interval slope(double z, Bend) const { return enclose_exp(z); }
-  BL_HD Interval range(Interval x) const { return rising(x); }
-  BL_HD int pieces(Interval x, Piece* p) const { return p[0] = {x.lo, x.hi, Bend::convex}, 1; }
-  BL_HD double stationary(double s, Piece) const { return std::log(s); }
+  BL_HD_CALL Interval at(double z) const { return enclose_exp(z); }
+  BL_HD_CALL Interval slope(double z, Bend) const { return enclose_exp(z); }
+  BL_HD_CALL Interval range(Interval x) const { return rising(x); }
+  BL_HD_CALL int pieces(Interval x, Piece* p) const { return p[0] = {x.lo, x.hi, Bend::convex}, 1; }
+  BL_HD_CALL double stationary(double s, Piece) const { return std::log(s); }
   BL_HD double deployed_error(Interval, Interval y) const { return float_error(y, 8); }
 };
 

@@ -46,13 +46,13 @@ struct GeluCurve : Curve<Form> {
   // Beyond +-40 the distribution is below 1e-300 of 0 or 1.
   static constexpr double kFar = 40;
 
-  BL_HD Interval range(Interval x) const {
+  BL_HD_CALL Interval range(Interval x) const {
     const Form& f = this->self();
     if (x.hi <= Form::kLeastFrom) return {f.at(x.hi).lo, f.at(x.lo).hi};
     if (x.lo >= Form::kLeastTo) return this->rising(x);
     return {Form::kLeast, fmax(f.at(x.lo).hi, f.at(x.hi).hi)};
   }
-  BL_HD int pieces(Interval x, Piece* p) const {
+  BL_HD_CALL int pieces(Interval x, Piece* p) const {
     const double cut[4] = {-Form::kTurnTo, -Form::kTurnFrom, Form::kTurnFrom, Form::kTurnTo};
     const Bend bend[5] = {Bend::concave, Bend::unknown, Bend::convex, Bend::unknown, Bend::concave};
     double from = x.lo;
@@ -66,7 +66,7 @@ struct GeluCurve : Curve<Form> {
     return n;
   }
   // f' is monotone on the piece: regula falsi with halved weights (Illinois).
-  BL_HD double stationary(double s, Piece p) const {
+  BL_HD_CALL double stationary(double s, Piece p) const {
     const Form& f = this->self();
     double a = fmax(p.from, -kFar), b = fmin(p.to, kFar);
     double at_a = f.derivative(a) - s, at_b = f.derivative(b) - s;
@@ -89,20 +89,20 @@ struct ExactGelu : GeluCurve<ExactGelu> {
   static constexpr double kTurnFrom = 1.4142135623730949, kTurnTo = 1.4142135623730952;
   static constexpr double kLeastFrom = -0.751791524694, kLeastTo = -0.751791524693, kLeast = -0.16997120747990380;
 
-  template <class S> BL_HD S value(S x) const { return x / 2 * (1 + std::erf(x * S(0.70710678118654752440))); }
-  template <class S> BL_HD S derivative(S x) const {
+  template <class S> BL_HD_CALL S value(S x) const { return x / 2 * (1 + std::erf(x * S(0.70710678118654752440))); }
+  template <class S> BL_HD_CALL S derivative(S x) const {
     return (1 + std::erf(x * S(0.70710678118654752440))) / 2 + x * S(0.39894228040143267794) * std::exp(-x * x / 2);
   }
-  BL_HD static Interval distribution(double z) {
+  BL_HD_CALL static Interval distribution(double z) {
     const Interval half = enclose_erfc(Interval(fabs(z)) / enclosed_sqrt2()) * Interval(0.5);
     return clamped(z < 0 ? half : Interval(1) - half, 0, 1);
   }
-  BL_HD Interval at(double z) const {
+  BL_HD_CALL Interval at(double z) const {
     if (z < -kFar) return {-1e-300, 0};
     if (z > kFar) return Interval(z) * Interval(1 - 1e-15, 1);
     return z == 0 ? Interval(0) : Interval(z) * distribution(z);
   }
-  BL_HD Interval slope(double z, Bend) const {
+  BL_HD_CALL Interval slope(double z, Bend) const {
     if (z < -kFar) return {-1e-300, 1e-300};
     if (z > kFar) return {1 - 1e-15, 1 + 1e-15};
     const Interval exponent = -square(Interval(z)) * Interval(0.5);
@@ -116,24 +116,24 @@ struct TanhGelu : GeluCurve<TanhGelu> {
   static constexpr double kLeastFrom = -0.752461422072, kLeastTo = -0.752461422070, kLeast = -0.17004075057125415;
 
   // x sigmoid(v) with v = 2 sqrt(2/pi) (x + 0.044715 x^3).
-  template <class S> BL_HD S value(S x) const {
+  template <class S> BL_HD_CALL S value(S x) const {
     return x / 2 * (1 + std::tanh(S(0.79788456080286535588) * (x + S(0.044715) * x * x * x)));
   }
-  template <class S> BL_HD S derivative(S x) const {
+  template <class S> BL_HD_CALL S derivative(S x) const {
     const S t = std::tanh(S(0.79788456080286535588) * (x + S(0.044715) * x * x * x));
     const S turn = (1 - t * t) * S(0.79788456080286535588);
     return (1 + t) / 2 + (turn == 0 ? S(0) : x / 2 * turn * (1 + 3 * S(0.044715) * x * x));  // x * x may overflow
   }
   BL_HD static Interval cubic() { return {0.044714999999999998, 0.044715000000000006}; }
   BL_HD static Interval factor() { return Interval(4) * enclosed_inverse_sqrt_2pi(); }  // 2 sqrt(2/pi) = 4 / sqrt(2 pi)
-  BL_HD static Interval sigmoid(Interval v) { return {enclose_sigmoid(v.lo).lo, enclose_sigmoid(v.hi).hi}; }
-  BL_HD Interval at(double z) const {
+  BL_HD_CALL static Interval sigmoid(Interval v) { return {enclose_sigmoid(v.lo).lo, enclose_sigmoid(v.hi).hi}; }
+  BL_HD_CALL Interval at(double z) const {
     if (z < -kFar) return {-1e-300, 0};
     if (z > kFar) return Interval(z) * Interval(1 - 1e-15, 1);
     if (z == 0) return 0;
     return Interval(z) * sigmoid(factor() * Interval(z) * (Interval(1) + cubic() * square(Interval(z))));
   }
-  BL_HD Interval slope(double z, Bend) const {
+  BL_HD_CALL Interval slope(double z, Bend) const {
     if (z < -kFar) return {-1e-300, 1e-300};
     if (z > kFar) return {1 - 1e-15, 1 + 1e-15};
     const Interval v = factor() * Interval(z) * (Interval(1) + cubic() * square(Interval(z)));

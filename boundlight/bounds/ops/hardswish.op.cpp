@@ -27,19 +27,19 @@ namespace {
 struct HardSwishFunction : Curve<HardSwishFunction> {
   template <class S> BL_HD S value(S x) const { return x <= -3 ? S(0) : (x >= 3 ? x : x * (x / 6 + S(0.5))); }
   template <class S> BL_HD S derivative(S x) const { return x <= -3 ? S(0) : (x >= 3 ? S(1) : x / 3 + S(0.5)); }
-  BL_HD Interval at(double z) const {
+  BL_HD_CALL Interval at(double z) const {
     if (z <= -3 || z == 0) return 0;
     if (z >= 3) return z;
     return Interval(z) * (Interval(z) + Interval(3)) / Interval(6);
   }
-  BL_HD Interval slope(double z, Bend) const { return (Interval(2) * Interval(z) + Interval(3)) / Interval(6); }
+  BL_HD_CALL Interval slope(double z, Bend) const { return (Interval(2) * Interval(z) + Interval(3)) / Interval(6); }
   // Falls from -3 to -1.5, where it is -3/8, and rises from there on.
-  BL_HD Interval range(Interval x) const {
+  BL_HD_CALL Interval range(Interval x) const {
     if (x.lo >= -1.5) return rising(x);
     if (x.hi <= -1.5) return {at(x.hi).lo, at(x.lo).hi};
     return {-0.375, fmax(at(x.lo).hi, at(x.hi).hi)};
   }
-  BL_HD int pieces(Interval x, Piece* p) const {
+  BL_HD_CALL int pieces(Interval x, Piece* p) const {
     int n = 0;
     if (x.lo < -3) p[n++] = {x.lo, fmin(x.hi, -3.0), Bend::straight};
     if (x.hi > -3 && x.lo < 3) p[n++] = {fmax(x.lo, -3.0), fmin(x.hi, 3.0), Bend::convex};
@@ -47,7 +47,7 @@ struct HardSwishFunction : Curve<HardSwishFunction> {
     if (n == 0) p[n++] = {x.lo, x.hi, Bend::straight};
     return n;
   }
-  BL_HD double stationary(double s, Piece) const { return 3 * s - 1.5; }
+  BL_HD_CALL double stationary(double s, Piece) const { return 3 * s - 1.5; }
   BL_HD double deployed_error(Interval x, Interval y) const { return x.magnitude() > 0x1p125 ? std::numeric_limits<double>::infinity() : float_error(y, 8, 3); }
 };
 

@@ -35,7 +35,7 @@ struct LayerNormPlanes {
       }
     }
     // c_j is largest where x_j is and all others are least.
-    BL_HD Interval at(std::int64_t j) const {
+    BL_HD_CALL Interval at(std::int64_t j) const {
       const Interval z = x[j], count(n);
       if (n == 1) return 0;
       const double high = (Interval(z.hi) - (lower_sum - Interval(z.lo) + Interval(z.hi)) / count).hi;
@@ -43,7 +43,7 @@ struct LayerNormPlanes {
       return {low, high};
     }
     // mean(c^2) + epsilon
-    BL_HD Interval spread(double epsilon) const {
+    BL_HD_CALL Interval spread(double epsilon) const {
       Interval sum(0);
       for (std::int64_t k = 0; k < x.count(); ++k) sum = sum + square(at(k));
       const Interval d = Interval(fmax(sum.lo, 0.0), sum.hi) / Interval(n) + Interval(epsilon);
@@ -121,7 +121,7 @@ struct LayerNormPlanes {
   };
 
   // Upper end of t / sqrt((t^2 + R) / n + epsilon).
-  BL_HD double end(double t, double least, double most, double n) const {
+  BL_HD_CALL double end(double t, double least, double most, double n) const {
     if (t == 0) return 0;
     const Interval own = square(Interval(t));
     const double rest = t > 0 ? (n > 1 ? fmax(least, div_down(own.lo, n - 1)) : 0.0) : most;
@@ -132,7 +132,7 @@ struct LayerNormPlanes {
   }
 
   // min over z of w c^2 - a c with w a number and a enclosed, rounded down.
-  BL_HD static double least_square(double w, Interval a, Interval z) {
+  BL_HD_CALL static double least_square(double w, Interval a, Interval z) {
     const Interval k(w);
     const auto at = [&](double c) { return (k * square(Interval(c)) - a * Interval(c)).lo; };
     double low = fmin(at(z.lo), at(z.hi));
@@ -145,7 +145,7 @@ struct LayerNormPlanes {
 
   // Writes the plane of one side; returns its height in the middle of the box (measured from below).
   template <class X, class P>
-  BL_HD static double below(const Shared<X>& s, double turn, bool upper, int candidate, double bias, P& p) {
+  BL_HD_CALL static double below(const Shared<X>& s, double turn, bool upper, int candidate, double bias, P& p) {
     const std::int64_t n = s.c.x.count();
     const auto turned = [&](std::int64_t j) { return turn > 0 ? s.c.at(j) : -s.c.at(j); };
     const Interval mine = turned(s.i);

@@ -26,14 +26,14 @@ namespace {
 struct LogFunction : Curve<LogFunction> {
   template <class S> BL_HD S value(S x) const { return std::log(x); }
   template <class S> BL_HD S derivative(S x) const { return 1 / x; }
-  BL_HD Interval at(double z) const { return enclose_log(z); }
-  BL_HD Interval slope(double z, Bend) const { return Interval(1) / Interval(z); }
-  BL_HD Interval range(Interval x) const { return x.lo < 0 ? Interval::anything() : rising(x); }
-  BL_HD int pieces(Interval x, Piece* p) const {
+  BL_HD_CALL Interval at(double z) const { return enclose_log(z); }
+  BL_HD_CALL Interval slope(double z, Bend) const { return Interval(1) / Interval(z); }
+  BL_HD_CALL Interval range(Interval x) const { return x.lo < 0 ? Interval::anything() : rising(x); }
+  BL_HD_CALL int pieces(Interval x, Piece* p) const {
     if (x.lo <= 0) return 0;
     return p[0] = {x.lo, x.hi, Bend::concave}, 1;
   }
-  BL_HD double stationary(double s, Piece) const { return 1 / s; }
+  BL_HD_CALL double stationary(double s, Piece) const { return 1 / s; }
   BL_HD double deployed_error(Interval x, Interval y) const { return x.lo < kFloatFloor ? std::numeric_limits<double>::infinity() : float_error(y, 8, 1); }
 };
 

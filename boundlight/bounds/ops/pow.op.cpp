@@ -59,10 +59,10 @@ struct PowerCurve : Curve<PowerCurve> {
   // Where x^p is a real number and x^(p-1) finite enough to have planes.
   BL_HD bool defined(Interval x) const { return whole() ? p >= 0 || x.lo > 0 || x.hi < 0 : p > 0 ? x.lo >= 0 : x.lo > 0; }
 
-  template <class S> BL_HD S value(S x) const { return p == 2 ? x * x : p == 1 ? x : static_cast<S>(std::pow(x, static_cast<S>(p))); }
-  template <class S> BL_HD S derivative(S x) const { return p == 0 ? S(0) : p == 1 ? S(1) : static_cast<S>(p) * static_cast<S>(std::pow(x, static_cast<S>(p - 1))); }
+  template <class S> BL_HD_CALL S value(S x) const { return p == 2 ? x * x : p == 1 ? x : static_cast<S>(std::pow(x, static_cast<S>(p))); }
+  template <class S> BL_HD_CALL S derivative(S x) const { return p == 0 ? S(0) : p == 1 ? S(1) : static_cast<S>(p) * static_cast<S>(std::pow(x, static_cast<S>(p - 1))); }
 
-  BL_HD static Interval power(double z, double p) {
+  BL_HD_CALL static Interval power(double z, double p) {
     if (p == 0) return 1;
     if (p == 1) return z;
     if (p == 2) return square(Interval(z));
@@ -70,9 +70,9 @@ struct PowerCurve : Curve<PowerCurve> {
     if (z == 1) return 1;
     return around(std::pow(z, p), kUlps);
   }
-  BL_HD Interval at(double z) const { return power(z, p); }
-  BL_HD Interval slope(double z, Bend) const { return p == 0 ? Interval(0) : Interval(p) * power(z, p - 1); }
-  BL_HD Interval range(Interval x) const {
+  BL_HD_CALL Interval at(double z) const { return power(z, p); }
+  BL_HD_CALL Interval slope(double z, Bend) const { return p == 0 ? Interval(0) : Interval(p) * power(z, p - 1); }
+  BL_HD_CALL Interval range(Interval x) const {
     if (!defined(x)) return Interval::anything();
     if (p == 0) return 1;
     const Interval a = at(x.lo), b = at(x.hi);
@@ -80,7 +80,7 @@ struct PowerCurve : Curve<PowerCurve> {
     // Between the ends it rises or falls, but for even powers around 0.
     return even() && x.contains(0.0) ? Interval(0, fmax(ends.hi, 0.0)) : ends;
   }
-  BL_HD int pieces(Interval x, Piece* out) const {
+  BL_HD_CALL int pieces(Interval x, Piece* out) const {
     if (!defined(x)) return 0;
     Bend right = Bend::convex, left = Bend::convex;
     if (p == 0 || p == 1) right = left = Bend::straight;
@@ -93,7 +93,7 @@ struct PowerCurve : Curve<PowerCurve> {
     return split_at_zero(x, left, right, out);
   }
   // p z^(p-1) = s
-  BL_HD double stationary(double s, Piece piece) const {
+  BL_HD_CALL double stationary(double s, Piece piece) const {
     const double ratio = s / p, size = std::pow(fabs(ratio), 1 / (p - 1));
     const bool negative = even() ? ratio < 0 : piece.to <= 0;
     return negative ? -size : size;

@@ -26,20 +26,20 @@ namespace {
 struct ReciprocalFunction : Curve<ReciprocalFunction> {
   template <class S> BL_HD S value(S x) const { return 1 / x; }
   template <class S> BL_HD S derivative(S x) const { return -1 / (x * x); }
-  BL_HD Interval at(double z) const {
+  BL_HD_CALL Interval at(double z) const {
     const Interval y = Interval(1) / Interval(z);
     return z > 0 ? Interval(fmax(y.lo, 0.0), y.hi) : Interval(y.lo, fmin(y.hi, 0.0));
   }
-  BL_HD Interval slope(double z, Bend) const { return -square(at(z)); }
-  BL_HD Interval range(Interval x) const {
+  BL_HD_CALL Interval slope(double z, Bend) const { return -square(at(z)); }
+  BL_HD_CALL Interval range(Interval x) const {
     if (x.lo <= 0 && x.hi >= 0) return Interval::anything();
     return {at(x.hi).lo, at(x.lo).hi};
   }
-  BL_HD int pieces(Interval x, Piece* p) const {
+  BL_HD_CALL int pieces(Interval x, Piece* p) const {
     if (x.lo <= 0 && x.hi >= 0) return 0;
     return p[0] = {x.lo, x.hi, x.lo > 0 ? Bend::convex : Bend::concave}, 1;
   }
-  BL_HD double stationary(double s, Piece p) const { return (p.from > 0 ? 1 : -1) / std::sqrt(-s); }
+  BL_HD_CALL double stationary(double s, Piece p) const { return (p.from > 0 ? 1 : -1) / std::sqrt(-s); }
   BL_HD double deployed_error(Interval x, Interval y) const {
     const double nearest = fmin(fabs(x.lo), fabs(x.hi));
     return nearest < kFloatFloor ? std::numeric_limits<double>::infinity() : float_error(y, 2);

@@ -28,20 +28,20 @@ namespace boundlight::BL_NS {
 namespace {
 
 struct SigmoidFunction : Curve<SigmoidFunction> {
-  template <class S> BL_HD S value(S x) const {
+  template <class S> BL_HD_CALL S value(S x) const {
     const S e = std::exp(-std::fabs(x));
     return (x < 0 ? e : S(1)) / (1 + e);
   }
-  template <class S> BL_HD S derivative(S x) const {
+  template <class S> BL_HD_CALL S derivative(S x) const {
     const S e = std::exp(-std::fabs(x));
     return e / ((1 + e) * (1 + e));
   }
-  BL_HD Interval at(double z) const { return enclose_sigmoid(z); }
-  BL_HD Interval slope(double z, Bend) const { return enclose_sigmoid_slope(z); }
-  BL_HD Interval range(Interval x) const { return rising(x); }
-  BL_HD int pieces(Interval x, Piece* p) const { return split_at_zero(x, Bend::convex, Bend::concave, p); }
+  BL_HD_CALL Interval at(double z) const { return enclose_sigmoid(z); }
+  BL_HD_CALL Interval slope(double z, Bend) const { return enclose_sigmoid_slope(z); }
+  BL_HD_CALL Interval range(Interval x) const { return rising(x); }
+  BL_HD_CALL int pieces(Interval x, Piece* p) const { return split_at_zero(x, Bend::convex, Bend::concave, p); }
   // y (1 - y) = s with y = (1 +- q) / 2.
-  BL_HD double stationary(double s, Piece p) const {
+  BL_HD_CALL double stationary(double s, Piece p) const {
     const double q = std::sqrt(fmax(0.0, 1 - 4 * s)), z = q == 0 ? 0.0 : 2 * std::log((1 + q) / (2 * std::sqrt(s)));
     return p.bend == Bend::convex ? -z : z;
   }

@@ -27,8 +27,8 @@ struct SinFunction : Wave<SinFunction> {
   static constexpr bool kCosine = false;
   template <class S> BL_HD S value(S x) const { return std::sin(x); }
   template <class S> BL_HD S derivative(S x) const { return std::cos(x); }
-  BL_HD Interval at(double z) const { return enclose_sin(z); }
-  BL_HD Interval slope(double z, Bend) const { return enclose_cos(z); }
+  BL_HD_CALL Interval at(double z) const { return enclose_sin(z); }
+  BL_HD_CALL Interval slope(double z, Bend) const { return enclose_cos(z); }
 };
 
 }  // namespace

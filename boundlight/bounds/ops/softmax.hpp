@@ -22,12 +22,12 @@ struct SoftmaxPlanes {
   bool log;
 
   template <class X>
-  BL_HD static Interval difference(X x, std::int64_t j, std::int64_t i) {
+  BL_HD_CALL static Interval difference(X x, std::int64_t j, std::int64_t i) {
     return x[j] - x[i];
   }
   // log sum_j exp(d_j), one end of every d_j (j != i), the term of i being exp(0). Shifted by the largest.
   template <class X>
-  BL_HD static Interval log_sum(X x, std::int64_t i, bool upper) {
+  BL_HD_CALL static Interval log_sum(X x, std::int64_t i, bool upper) {
     double most = 0;
     for (std::int64_t j = 0; j < x.count(); ++j)
       if (j != i) most = fmax(most, upper ? difference(x, j, i).hi : difference(x, j, i).lo);
@@ -53,7 +53,7 @@ struct SoftmaxPlanes {
   }
   // [S_lo, S_hi] over the box; S_hi may overflow to infinity.
   template <class X>
-  BL_HD static Interval sum_of(X x, std::int64_t i) {
+  BL_HD_CALL static Interval sum_of(X x, std::int64_t i) {
     double lo = 1, hi = 1;
     for (std::int64_t j = 0; j < x.count(); ++j) {
       if (j == i) continue;
@@ -99,7 +99,7 @@ struct SoftmaxPlanes {
  private:
   // w t^2 or w / t: what multiplies S in the lower plane; constant part 2t or 1 - log t.
   template <class X, class P>
-  BL_HD void lower_plane(X x, std::int64_t i, double chords, P& p) const {
+  BL_HD_CALL void lower_plane(X x, std::int64_t i, double chords, P& p) const {
     const double t = log ? chords : 1 / chords;
     const Interval weight = log ? Interval(1) / Interval(t) : Interval(t) * Interval(t);
     double own_slope = 0;
@@ -124,7 +124,7 @@ struct SoftmaxPlanes {
   }
   // 1/S <= a - b S with S >= 1 + sum of tangents.
   template <class X, class P>
-  BL_HD void chord_plane(X x, std::int64_t i, Interval s, P& p) const {
+  BL_HD_CALL void chord_plane(X x, std::int64_t i, Interval s, P& p) const {
     const double b = 1 / (s.lo * s.hi);
     double own_slope = 0;
     for (std::int64_t j = 0; j < x.count(); ++j) {
@@ -154,7 +154,7 @@ struct SoftmaxPlanes {
   }
   // logsoftmax_i = x_i - log sum exp(x) <= x_i - sum q_j x_j - H(q), q = softmax of the middle.
   template <class X, class P>
-  BL_HD void gibbs_plane(X x, std::int64_t i, P& p) const {
+  BL_HD_CALL void gibbs_plane(X x, std::int64_t i, P& p) const {
     double most = -std::numeric_limits<double>::infinity(), total = 0, own_slope = 1;
     for (std::int64_t j = 0; j < x.count(); ++j) most = fmax(most, x[j].middle());
     for (std::int64_t j = 0; j < x.count(); ++j) total += std::exp(x[j].middle() - most);
@@ -182,7 +182,7 @@ struct SoftmaxPlanes {
   }
   // The stored coefficients in x are the plane in d plus (their sum) x_i.
   template <class X, class G>
-  BL_HD static double lost(X x, std::int64_t i, G slope) {
+  BL_HD_CALL static double lost(X x, std::int64_t i, G slope) {
     Interval sum(0);
     for (std::int64_t j = 0; j < x.count(); ++j) sum = sum + Interval(slope(j));
     return mul_up(sum.magnitude(), x[i].magnitude());

@@ -25,20 +25,20 @@ namespace boundlight::BL_NS {
 namespace {
 
 struct SoftplusFunction : Curve<SoftplusFunction> {
-  template <class S> BL_HD S value(S x) const { return (x < 0 ? S(0) : x) + std::log1p(std::exp(-std::fabs(x))); }
-  template <class S> BL_HD S derivative(S x) const {
+  template <class S> BL_HD_CALL S value(S x) const { return (x < 0 ? S(0) : x) + std::log1p(std::exp(-std::fabs(x))); }
+  template <class S> BL_HD_CALL S derivative(S x) const {
     const S e = std::exp(-std::fabs(x));
     return (x < 0 ? e : S(1)) / (1 + e);
   }
-  BL_HD Interval at(double z) const {
+  BL_HD_CALL Interval at(double z) const {
     const Interval e = enclose_exp(-fabs(z));
     const Interval rest(fmax(enclose_log1p(e.lo).lo, 0.0), enclose_log1p(e.hi).hi);
     return z > 0 ? Interval(z) + rest : rest;
   }
-  BL_HD Interval slope(double z, Bend) const { return enclose_sigmoid(z); }
-  BL_HD Interval range(Interval x) const { return rising(x); }
-  BL_HD int pieces(Interval x, Piece* p) const { return p[0] = {x.lo, x.hi, Bend::convex}, 1; }
-  BL_HD double stationary(double s, Piece) const { return std::log(s / (1 - s)); }
+  BL_HD_CALL Interval slope(double z, Bend) const { return enclose_sigmoid(z); }
+  BL_HD_CALL Interval range(Interval x) const { return rising(x); }
+  BL_HD_CALL int pieces(Interval x, Piece* p) const { return p[0] = {x.lo, x.hi, Bend::convex}, 1; }
+  BL_HD_CALL double stationary(double s, Piece) const { return std::log(s / (1 - s)); }
   BL_HD double deployed_error(Interval, Interval y) const { return float_error(y, 8, 1); }
 };
 

@@ -29,16 +29,16 @@ struct SoftsignFunction : Curve<SoftsignFunction> {
     const S d = 1 + std::fabs(x);
     return 1 / (d * d);
   }
-  BL_HD Interval at(double z) const {
+  BL_HD_CALL Interval at(double z) const {
     if (z > 1e300) return {1 - 1e-15, 1};
     if (z < -1e300) return {-1, -1 + 1e-15};
     if (z == 0) return 0;
     return clamped(Interval(z) / (Interval(1) + Interval(fabs(z))), -1, 1);
   }
-  BL_HD Interval slope(double z, Bend) const { return clamped(Interval(1) / square(Interval(1) + Interval(fabs(z))), 0, 1); }
-  BL_HD Interval range(Interval x) const { return rising(x); }
-  BL_HD int pieces(Interval x, Piece* p) const { return split_at_zero(x, Bend::convex, Bend::concave, p); }
-  BL_HD double stationary(double s, Piece p) const {
+  BL_HD_CALL Interval slope(double z, Bend) const { return clamped(Interval(1) / square(Interval(1) + Interval(fabs(z))), 0, 1); }
+  BL_HD_CALL Interval range(Interval x) const { return rising(x); }
+  BL_HD_CALL int pieces(Interval x, Piece* p) const { return split_at_zero(x, Bend::convex, Bend::concave, p); }
+  BL_HD_CALL double stationary(double s, Piece p) const {
     const double z = 1 / std::sqrt(s) - 1;
     return p.bend == Bend::convex ? -z : z;
   }

@@ -26,14 +26,14 @@ namespace {
 struct SqrtFunction : Curve<SqrtFunction> {
   template <class S> BL_HD S value(S x) const { return std::sqrt(x); }
   template <class S> BL_HD S derivative(S x) const { return S(0.5) / std::sqrt(x); }
-  BL_HD Interval at(double z) const { return enclose_sqrt(z); }
-  BL_HD Interval slope(double z, Bend) const { return Interval(0.5) / enclose_sqrt(z); }
-  BL_HD Interval range(Interval x) const { return x.lo < 0 ? Interval::anything() : rising(x); }
-  BL_HD int pieces(Interval x, Piece* p) const {
+  BL_HD_CALL Interval at(double z) const { return enclose_sqrt(z); }
+  BL_HD_CALL Interval slope(double z, Bend) const { return Interval(0.5) / enclose_sqrt(z); }
+  BL_HD_CALL Interval range(Interval x) const { return x.lo < 0 ? Interval::anything() : rising(x); }
+  BL_HD_CALL int pieces(Interval x, Piece* p) const {
     if (x.lo < 0) return 0;
     return p[0] = {x.lo, x.hi, Bend::concave}, 1;
   }
-  BL_HD double stationary(double s, Piece) const { return 0.25 / (s * s); }
+  BL_HD_CALL double stationary(double s, Piece) const { return 0.25 / (s * s); }
   BL_HD double deployed_error(Interval x, Interval y) const { return float_error(y, 2) + (x.lo < kFloatFloor ? 0x1p-63 : 0.0); }
 };
 

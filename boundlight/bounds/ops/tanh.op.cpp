@@ -25,17 +25,17 @@ namespace boundlight::BL_NS {
 namespace {
 
 struct TanhFunction : Curve<TanhFunction> {
-  template <class S> BL_HD S value(S x) const { return std::tanh(x); }
-  template <class S> BL_HD S derivative(S x) const {
+  template <class S> BL_HD_CALL S value(S x) const { return std::tanh(x); }
+  template <class S> BL_HD_CALL S derivative(S x) const {
     const S e = std::exp(-2 * std::fabs(x));
     return 4 * e / ((1 + e) * (1 + e));
   }
-  BL_HD Interval at(double z) const { return enclose_tanh(z); }
-  BL_HD Interval slope(double z, Bend) const { return clamped(Interval(4) * enclose_sigmoid_slope(2 * z), 0, 1); }
-  BL_HD Interval range(Interval x) const { return rising(x); }
-  BL_HD int pieces(Interval x, Piece* p) const { return split_at_zero(x, Bend::convex, Bend::concave, p); }
+  BL_HD_CALL Interval at(double z) const { return enclose_tanh(z); }
+  BL_HD_CALL Interval slope(double z, Bend) const { return clamped(Interval(4) * enclose_sigmoid_slope(2 * z), 0, 1); }
+  BL_HD_CALL Interval range(Interval x) const { return rising(x); }
+  BL_HD_CALL int pieces(Interval x, Piece* p) const { return split_at_zero(x, Bend::convex, Bend::concave, p); }
   // 1 - y^2 = s.
-  BL_HD double stationary(double s, Piece p) const {
+  BL_HD_CALL double stationary(double s, Piece p) const {
     const double y = std::sqrt(fmax(0.0, 1 - s)), z = y == 0 ? 0.0 : std::log((1 + y) / std::sqrt(s));
     return p.bend == Bend::convex ? -z : z;
   }

@@ -15,7 +15,7 @@ struct Wave : Curve<F> {
   BL_HD static double shift() { return F::kCosine ? 1 : 0; }                                          // in halves of pi
   BL_HD static bool odd(double k) { return fabs(fmod(k, 2.0)) == 1; }
 
-  BL_HD Interval range(Interval x) const {
+  BL_HD_CALL Interval range(Interval x) const {
     if (!(x.magnitude() < kFar) || !(x.hi - x.lo < 6.3)) return {-1, 1};
     Interval y = hull(this->self().at(x.lo), this->self().at(x.hi));
     const double first = std::floor(x.lo / 3.141592653589793) - 2;
@@ -26,7 +26,7 @@ struct Wave : Curve<F> {
     }
     return y;
   }
-  BL_HD int pieces(Interval x, Piece* p) const {
+  BL_HD_CALL int pieces(Interval x, Piece* p) const {
     if (!(x.magnitude() < kFar) || !(x.hi - x.lo < 6)) return 0;
     const double first = std::floor(x.lo / 3.141592653589793) - 2;
     double from = x.lo;
@@ -46,7 +46,7 @@ struct Wave : Curve<F> {
     return 0;
   }
   // f' = cos(z + phase pi) = s within the piece's half period.
-  BL_HD double stationary(double s, Piece p) const {
+  BL_HD_CALL double stationary(double s, Piece p) const {
     const double pi = 3.141592653589793, phase = shift() * pi / 2, k = std::floor((p.from + (p.to - p.from) / 2 + phase) / pi);
     const double angle = std::acos(s);
     return (odd(k) ? (k + 1) * pi - angle : k * pi + angle) - phase;

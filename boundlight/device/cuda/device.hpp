@@ -60,6 +60,8 @@ class Device {
   static constexpr const char* kName = kRuntimeName;
 
   explicit Device(int index = 0) : stream_(index), blas_(stream_.at) {
+    std::size_t free = 0;
+    must(cudaMemGetInfo(&free, &memory_size_), "asking for the device's memory");
     probe<float>("float");
     probe<double>("double");
   }
@@ -85,6 +87,9 @@ class Device {
                      std::to_string(kLeastCapability) + ".0 or more");
     return {};
   }
+
+  // Bytes of the device's memory: what is kept in flight is chosen by it.
+  std::uint64_t memory_size() const { return memory_size_; }
 
   template <class T> Buffer<T> buffer(std::int64_t n) { return Buffer<T>(&pool_, n); }
 
@@ -202,6 +207,7 @@ class Device {
   device::Pool pool_{device_source()};
   StreamHolder stream_;
   BlasHolder blas_;
+  std::size_t memory_size_ = 0;
 };
 
 }  // namespace boundlight::BL_NS
