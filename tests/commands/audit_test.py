@@ -47,6 +47,21 @@ class Audit(support.Case):
         self.assertIn("4 verified (100.00 %)", page)
         self.assertNotRegex(page, r"(src|href)=\"(?!data:)")
 
+    def test_a_folder_of_images(self):
+        (self.folder / "pictures").mkdir()
+        for index, name in enumerate(("b.csv", "a one.npy", "c.npy")):
+            header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (32, 32), }"
+            header += b" " * (63 - (len(header) + 10) % 64) + b"\n"
+            (self.folder / "pictures" / name).write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(support.images()[0][index]))
+        found = self.run_json("audit", HONEST, "pictures", "--eps", "1/1000", "--out", "out", code=DONE)
+        self.assertEqual([(r["name"], r["verdict"], r["label"]) for r in found["samples"]],
+                         [("a_one.npy", "verified", support.images()[1][1]), ("c.npy", "verified", support.images()[1][2])])
+        self.assertTrue((self.folder / "out" / "samples" / "a_one.npy.json").exists())
+        both = self.run_json("audit", HONEST, "pictures/a one.npy", "pictures/c.npy", "--eps", "1/1000", code=DONE)
+        self.assertEqual(len(both["samples"]), 2)
+        (self.folder / "none").mkdir()
+        self.refused("holds no PNG", "audit", HONEST, "none", "--eps", "1/1000")
+
     def test_falsified_with_pictures(self):
         self.run_command("audit", HONEST, support.IMAGES + "[0:2]", "--eps", "0.1", "--out", "out", code=DONE)
         for index, record in enumerate(self.records()["samples"]):

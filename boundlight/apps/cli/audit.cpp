@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "boundlight/apps/cli/audit_report.hpp"
+#include "boundlight/apps/cli/images.hpp"
 #include "boundlight/apps/cli/properties.hpp"
 #include "boundlight/bounds/json_numbers.hpp"
 #include "boundlight/core/files.hpp"
@@ -38,7 +39,7 @@ struct AuditArguments {
 
 // One thing to judge: a sample of the data, or a property file.
 struct Item {
-  std::string name;                        // "12", or the file's name
+  std::string name;                        // "12", or the file's name (of a folder's images: letters that a file name takes)
   const PreparedInput* sample = nullptr;   // data
   std::string file;                        // specs
   std::int64_t label = -1, predicted = -1;
@@ -46,7 +47,7 @@ struct Item {
 
 std::string file_name(const Item& item) {
   std::string name = item.name;
-  if (item.sample) name = std::string(name.size() < 6 ? 6 - name.size() : 0, '0') + name;
+  if (item.sample && name.find_first_not_of("0123456789") == std::string::npos) name = std::string(name.size() < 6 ? 6 - name.size() : 0, '0') + name;
   return name;
 }
 
@@ -94,8 +95,20 @@ class Audit {
 };
 
 Result<void> Audit::read_data() {
-  BL_TRY(loaded, load_all_inputs(*network_, o_.input, output_));
-  loaded_ = std::move(loaded);
+  std::vector<std::string> names;
+  std::error_code error;
+  const bool files = network_->inputs.size() == 1 && (o_.input.inputs.size() > 1 || std::filesystem::is_directory(o_.input.inputs[0], error));
+  if (files) {
+    BL_TRY(images, load_images(*network_, o_.input, output_));
+    loaded_.labels = input_.labels;
+    for (NamedImage& image : images) {
+      loaded_.samples.push_back(std::move(image.input));
+      names.push_back(std::move(image.folder));
+    }
+  } else {
+    BL_TRY(loaded, load_all_inputs(*network_, o_.input, output_));
+    loaded_ = std::move(loaded);
+  }
   if (loaded_.samples.empty()) return Error{ErrorKind::unsupported, "DATA", "a model with several inputs is audited by a folder of properties, --specs FOLDER"};
   if (o_.region.norm != "linf") return bad_option("--norm", "verdicts are about linf balls; " + o_.region.norm + " balls are for the command bounds");
   if (o_.region.eps.empty() && !o_.radius) return bad_option("--eps", "give the radius of the region in pixel units, e.g. --eps 2/255, or --radius to search for it");
@@ -105,7 +118,7 @@ Result<void> Audit::read_data() {
   }
   for (std::size_t i = 0; i < loaded_.samples.size(); ++i) {
     Item& item = items_.emplace_back();
-    item.name = std::to_string(i);
+    item.name = files ? names[i] : std::to_string(i);
     item.sample = &loaded_.samples[i];
   }
   return read_labels();
@@ -451,7 +464,7 @@ void add_audit(CLI::App& app, Session& session) {
   auto* command = app.add_subcommand("audit", "A verdict for every sample of a data set or every property of a folder; certified radii and volumes");
   auto o = std::make_shared<AuditArguments>();
   add_input_options(*command, o->input, false);
-  command->add_option("data", o->data, "Samples: images.npy, data.npz:images[0:100], points.csv, cat.png")->type_name("DATA");
+  command->add_option("data", o->data, "Samples: images.npy, data.npz:images[0:100], points.csv, cat.png; several files, or a folder of images in order of name")->type_name("DATA");
   add_region_options(*command, o->region);
   command->add_option("--property", o->property, "What every sample has to show; robust: it keeps its class")->check(CLI::IsMember({"robust"}))->capture_default_str()->group("Question");
   command->add_option("--truth", o->truth, "True classes of the samples as an array (default: what the model predicts)")->type_name("ARRAY")->group("Question");

@@ -19,7 +19,7 @@ constexpr std::size_t kProvedAtOnce = 64;
 
 std::vector<std::uint8_t> eighth_bits(const std::vector<float>& slopes) {
   std::vector<std::uint8_t> made;
-  for (const float s : slopes) made.push_back(static_cast<std::uint8_t>(std::lround(std::clamp(s, 0.0F, 1.0F) * 255)));
+  for (const float s : slopes) made.push_back(static_cast<std::uint8_t>(std::lround((s >= 0 ? std::min(s, 1.0F) : 0.0F) * 255)));
   return made;
 }
 
