@@ -200,9 +200,9 @@ class Preparer {
     return {};
   }
 
-  // The node as other operators (rewrites.hpp); the last one's value takes the name of the node's output.
+  // The node as other operators (rewrites.hpp), whose values take the names of the node's outputs.
   Result<void> rewrite(const Node& node, const NodeView& view, const std::vector<ValueId>& inputs) {
-    const std::string name = graph_.values[static_cast<std::size_t>(node.outputs[0])].name;
+    const std::string name = node.name.empty() ? node.op : node.name;
     const auto append_constant = [&](const Tensor& tensor) {
       NetworkValue value;
       value.name = name + "/" + std::to_string(network_->values.size());
@@ -219,7 +219,7 @@ class Preparer {
       made.node.inputs = std::move(in);
       NodeView part;
       part.node = &made.node;
-      for (const ValueId id : made.node.inputs) part.inputs.push_back(&network_->values[static_cast<std::size_t>(id)]);
+      for (const ValueId id : made.node.inputs) part.inputs.push_back(id == kAbsent ? nullptr : &network_->values[static_cast<std::size_t>(id)]);
       BL_TRY(shapes, made.op->infer(part));
       if (can_fold(part, *made.op)) {
         std::vector<const Tensor*> tensors;
@@ -237,11 +237,14 @@ class Preparer {
       network_->nodes.push_back(std::move(made));
       return network_->nodes.back().node.outputs[0];
     };
-    BL_TRY(id, rewritten(view, inputs, to));
-    network_->values[static_cast<std::size_t>(id)].name = name;
-    map_[static_cast<std::size_t>(node.outputs[0])] = id;
+    BL_TRY(made, rewritten(view, inputs, to));
+    for (std::size_t s = 0; s < node.outputs.size(); ++s) {
+      if (node.outputs[s] == kAbsent) continue;
+      network_->values[static_cast<std::size_t>(made[s])].name = graph_.values[static_cast<std::size_t>(node.outputs[s])].name;
+      map_[static_cast<std::size_t>(node.outputs[s])] = made[s];
+    }
     network_->notes.push_back("node " + node.name + " (" + node.op + ") " +
-                              (node.op == "LayerNormalization" ? "has a variable scale or bias; it is computed as a plain one, a product and a sum"
+                              (node.op == "LayerNormalization" ? "has a variable scale or bias, or more than one output; it is computed by other operators"
                                                                : "has variable weights or a variable bias; it is computed as a product of matrices"));
     return {};
   }

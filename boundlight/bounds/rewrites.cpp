@@ -1,6 +1,7 @@
 #include "boundlight/bounds/rewrites.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "boundlight/bounds/ops/conv_geometry.hpp"
 #include "boundlight/bounds/ops/op.hpp"
@@ -89,26 +90,57 @@ Result<ValueId> convolution(const NodeView& node, const std::vector<ValueId>& in
   return to.node("Reshape", {product, to.constant(numbers(out))}, {});
 }
 
+// y alone; scale and bias may vary.
 Result<ValueId> normalization(const NodeView& node, const std::vector<ValueId>& inputs, const Rewriting& to) {
-  const auto attributes = node.node->attributes;
+  const auto& attributes = node.node->attributes;
   const DataType type = node.inputs[0]->type;
+  if (!node.variable(1) && !node.variable(2)) return to.node("LayerNormalization", inputs, attributes);
   BL_TRY(plain, to.node("LayerNormalization", {inputs[0], to.constant(Tensor::from_doubles(type, {1}, {1}))}, attributes));
   BL_TRY(scaled, to.node("Mul", {plain, inputs[1]}, {}));
-  if (inputs.size() < 3 || inputs[2] == kAbsent) return scaled;
+  if (!node.has(2)) return scaled;
   return to.node("Add", {scaled, inputs[2]}, {});
+}
+
+bool has_output(const NodeView& node, std::size_t slot) { return slot < node.node->outputs.size() && node.node->outputs[slot] != kAbsent; }
+
+// y, the mean and the inverse deviation, as far as they are asked for.
+Result<std::vector<ValueId>> normalizations(const NodeView& node, const std::vector<ValueId>& inputs, const Rewriting& to) {
+  std::vector<ValueId> out(node.node->outputs.size(), kAbsent);
+  const DataType type = node.inputs[0]->type;
+  const auto rank = static_cast<std::int64_t>(node.shape(0).size()), axis = node.integer("axis", -1);
+  std::vector<std::int64_t> axes(static_cast<std::size_t>(axis < 0 ? -axis : rank - axis));
+  std::iota(axes.begin(), axes.end(), rank - static_cast<std::int64_t>(axes.size()));
+  if (has_output(node, 0)) {
+    BL_TRY(y, normalization(node, inputs, to));
+    out[0] = y;
+  }
+  if (!has_output(node, 1) && !has_output(node, 2)) return out;
+  const ValueId reduced = to.constant(numbers(axes));
+  BL_TRY(mean, to.node("ReduceMean", {inputs[0], reduced}, {}));
+  if (has_output(node, 1)) out[1] = mean;
+  if (!has_output(node, 2)) return out;
+  BL_TRY(centred, to.node("Sub", {inputs[0], mean}, {}));
+  BL_TRY(squares, to.node("Pow", {centred, to.constant(Tensor::from_doubles(type, {}, {2}))}, {}));
+  BL_TRY(variance, to.node("ReduceMean", {squares, reduced}, {}));
+  BL_TRY(shifted, to.node("Add", {variance, to.constant(Tensor::from_doubles(type, {}, {node.real("epsilon", static_cast<double>(1e-5F))}))}, {}));
+  BL_TRY(deviation, to.node("Sqrt", {shifted}, {}));
+  BL_TRY(inverse, to.node("Reciprocal", {deviation}, {}));
+  out[2] = inverse;
+  return out;
 }
 
 }  // namespace
 
 bool needs_rewriting(const NodeView& node) {
   const std::string& op = node.node->op;
-  if (op != "Conv" && op != "ConvTranspose" && op != "LayerNormalization") return false;
-  const auto& outputs = node.node->outputs;
-  return (node.variable(1) || node.variable(2)) && std::all_of(outputs.begin() + 1, outputs.end(), [](ValueId id) { return id == kAbsent; });
+  if (op == "LayerNormalization" && (has_output(node, 1) || has_output(node, 2))) return node.variable(0);
+  return (op == "Conv" || op == "ConvTranspose" || op == "LayerNormalization") && (node.variable(1) || node.variable(2));
 }
 
-Result<ValueId> rewritten(const NodeView& node, const std::vector<ValueId>& inputs, const Rewriting& to) {
-  return node.node->op == "LayerNormalization" ? normalization(node, inputs, to) : convolution(node, inputs, to);
+Result<std::vector<ValueId>> rewritten(const NodeView& node, const std::vector<ValueId>& inputs, const Rewriting& to) {
+  if (node.node->op == "LayerNormalization") return normalizations(node, inputs, to);
+  BL_TRY(y, convolution(node, inputs, to));
+  return std::vector<ValueId>{y};
 }
 
 }  // namespace boundlight

@@ -44,6 +44,24 @@ LawOracle layer_norm(std::size_t width, double epsilon) {
 }
 
 // Scale per column, bias per row.
+// With the mean and the inverse deviation of every group.
+LawOracle layer_norm_statistics(std::size_t width, double epsilon) {
+  return [=](const BigInputs& in) {
+    auto y = layer_norm(width, epsilon)(in);
+    std::vector<Big> means, inverses;
+    for (std::size_t from = 0; from < in[0].size(); from += width) {
+      Big mean = 0, spread = 0;
+      for (std::size_t k = 0; k < width; ++k) mean += in[0][from + k];
+      mean /= width;
+      for (std::size_t k = 0; k < width; ++k) spread += (in[0][from + k] - mean) * (in[0][from + k] - mean);
+      means.push_back(mean);
+      inverses.push_back(Big(1 / sqrt(Big(spread / width + Big(epsilon)))));
+    }
+    y.insert(y.end(), means.begin(), means.end());
+    y.insert(y.end(), inverses.begin(), inverses.end());
+    return y;
+  };
+}
 LawOracle scaled_layer_norm(std::size_t rows, std::size_t width, double epsilon) {
   return [=](const BigInputs& in) {
     auto y = layer_norm(width, epsilon)({in[0], in[1]});
@@ -124,6 +142,10 @@ LawCase formula(std::string op, std::string label, std::vector<LawInput> inputs,
   c.tighter = tighter;
   return c;
 }
+LawCase with_outputs(std::size_t outputs, LawCase c) {
+  c.outputs = outputs;
+  return c;
+}
 
 }  // namespace
 
@@ -160,6 +182,7 @@ std::vector<LawCase> law_cases_lists() {
       formula("LayerNormalization", "2x4", {variable({2, 4}), weights({4}), weights({4})}, {}, layer_norm(4, epsilon)),
       formula("LayerNormalization", "3x2 without bias", {variable({3, 2}), weights({2})}, {{"epsilon", 0.5}}, layer_norm(2, 0.5)),
       formula("LayerNormalization", "variable scale and bias", {variable({2, 3}), variable({3}), variable({2, 1})}, {}, scaled_layer_norm(2, 3, epsilon)),
+      with_outputs(3, formula("LayerNormalization", "2x3 with its statistics", {variable({2, 3}), weights({3}), weights({3})}, {{"epsilon", 0.25}}, layer_norm_statistics(3, 0.25))),
       formula("Conv", "variable weights", {variable({1, 2, 3, 3}), variable({2, 1, 2, 2}), variable({2})}, {{"group", std::int64_t{2}}, {"pads", Integers{1, 0, 0, 0}}},
               per_channel_convolution(3, 2)),
       formula("Conv", "variable weights, constant image", {weights({1, 1, 4}), variable({2, 1, 3})}, {{"strides", Integers{1}}}, filters(4, 3)),

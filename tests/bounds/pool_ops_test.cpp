@@ -60,10 +60,10 @@ std::vector<std::vector<std::size_t>> windows_by_hand(const Pool& p, const Shape
   return windows;
 }
 
-std::vector<Big> maxima(const std::vector<Big>& x, const std::vector<std::vector<std::size_t>>& windows) {
-  std::vector<Big> y;
+std::vector<Digits100> maxima(const std::vector<Digits100>& x, const std::vector<std::vector<std::size_t>>& windows) {
+  std::vector<Digits100> y;
   for (const auto& w : windows) {
-    Big best = x[w[0]];
+    Digits100 best = x[w[0]];
     for (const auto i : w) best = x[i] > best ? x[i] : best;
     y.push_back(best);
   }
@@ -160,9 +160,9 @@ TEST_CASE("BatchNormalization encloses its factor and offset", "[pools]") {
   const auto network = g.network({g.node("BatchNormalization", {x, g.constant({3}, scale), g.constant({3}, bias), g.constant({3}, mean), g.constant({3}, var)}, {{"epsilon", epsilon}})});
   PlanesCheck c;
   c.tolerance = 1e-9;
-  const auto f = [&](const std::vector<Big>& v) {
-    std::vector<Big> y;
-    for (std::size_t i = 0; i < v.size(); ++i) y.push_back(Big(scale[i / 2]) * (v[i] - Big(mean[i / 2])) / sqrt(Big(var[i / 2]) + Big(epsilon)) + Big(bias[i / 2]));
+  const auto f = [&](const std::vector<Digits100>& v) {
+    std::vector<Digits100> y;
+    for (std::size_t i = 0; i < v.size(); ++i) y.push_back(Digits100(scale[i / 2]) * (v[i] - Digits100(mean[i / 2])) / sqrt(Digits100(var[i / 2]) + Digits100(epsilon)) + Digits100(bias[i / 2]));
     return y;
   };
   require_sound(check_planes(network, f, c), false);

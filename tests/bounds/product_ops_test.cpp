@@ -9,8 +9,8 @@ using namespace boundlight::test;
 
 namespace {
 
-std::vector<Big> pairwise(const std::vector<Big>& x, const Shape& a, const Shape& b, const Shape& out, const std::function<Big(Big, Big)>& f) {
-  std::vector<Big> y;
+std::vector<Digits100> pairwise(const std::vector<Digits100>& x, const Shape& a, const Shape& b, const Shape& out, const std::function<Digits100(Digits100, Digits100)>& f) {
+  std::vector<Digits100> y;
   const auto na = static_cast<std::size_t>(*element_count(a));
   for (std::int64_t e = 0; e < *element_count(out); ++e) {
     std::int64_t rest = e, ia = 0, ib = 0, sa = 1, sb = 1;
@@ -65,12 +65,12 @@ TEST_CASE("a product of two values lies between McCormick's planes", "[products]
     const ValueId a = g.input(s[0]), b = g.input(s[1]);
     const auto network = g.network({g.node("Mul", {a, b})});
     const Shape out = network->values[static_cast<std::size_t>(network->outputs[0])].shape;
-    require_sound(check_planes(network, [&](const auto& x) { return pairwise(x, s[0], s[1], out, [](Big u, Big v) { return Big(u * v); }); }, {}));
+    require_sound(check_planes(network, [&](const auto& x) { return pairwise(x, s[0], s[1], out, [](Digits100 u, Digits100 v) { return Digits100(u * v); }); }, {}));
   }
   GraphBuilder g;
   const ValueId x = g.input({3});
   const auto network = g.network({g.node("Mul", {x, x})});
-  const auto report = check_planes(network, [](const auto& v) { return std::vector<Big>{v[0] * v[0], v[1] * v[1], v[2] * v[2]}; }, {});
+  const auto report = check_planes(network, [](const auto& v) { return std::vector<Digits100>{v[0] * v[0], v[1] * v[1], v[2] * v[2]}; }, {});
   require_sound(report);
   // A square knows that both factors are the same: never below 0 by interval.
   auto engine = engine_of(network);
@@ -94,11 +94,11 @@ TEST_CASE("a quotient lies between its planes, for divisors of either sign", "[p
       const auto network = g.network({g.node("Div", {a, divisor})});
       PlanesCheck c;
       c.widths = {0, 0.1, 1, 2};
-      auto report = check_planes(network, [&](const std::vector<Big>& x) {
-        std::vector<Big> y;
-        const Big fixed[3] = {Big(1.5), Big(-2), Big(0)};
+      auto report = check_planes(network, [&](const std::vector<Digits100>& x) {
+        std::vector<Digits100> y;
+        const Digits100 fixed[3] = {Digits100(1.5), Digits100(-2), Digits100(0)};
         for (std::size_t i = 0; i < 3; ++i) {
-          const Big d = (x[constant ? i : 3 + i] + Big(2.5)) * (negative ? -1 : 1);
+          const Digits100 d = (x[constant ? i : 3 + i] + Digits100(2.5)) * (negative ? -1 : 1);
           y.push_back((constant ? fixed[i] : x[i]) / d);
         }
         return y;
@@ -149,12 +149,12 @@ TEST_CASE("MatMul of two values lies between McCormick's planes", "[products]") 
     const auto network = g.network({g.node("MatMul", {a, b})});
     const std::int64_t k = s[0].back(), m = s[0].size() > 1 ? s[0][s[0].size() - 2] : 1, n = s[1].size() > 1 ? s[1].back() : 1;
     const std::int64_t na = *element_count(s[0]), matrices_a = na / (m * k), matrices_b = *element_count(s[1]) / (k * n), matrices = std::max(matrices_a, matrices_b);
-    const auto f = [&](const std::vector<Big>& x) {
-      std::vector<Big> y;
+    const auto f = [&](const std::vector<Digits100>& x) {
+      std::vector<Digits100> y;
       for (std::int64_t q = 0; q < matrices; ++q)
         for (std::int64_t i = 0; i < m; ++i)
           for (std::int64_t j = 0; j < n; ++j) {
-            Big sum = 0;
+            Digits100 sum = 0;
             for (std::int64_t t = 0; t < k; ++t)
               sum += x[static_cast<std::size_t>(((matrices_a == 1 ? 0 : q) * m + i) * k + t)] * x[static_cast<std::size_t>(na + ((matrices_b == 1 ? 0 : q) * k + t) * n + j)];
             y.push_back(sum);

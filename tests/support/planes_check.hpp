@@ -10,8 +10,8 @@
 
 namespace boundlight::test {
 
-using Big = boost::multiprecision::number<boost::multiprecision::cpp_bin_float<100>, boost::multiprecision::et_off>;
-using BigFunction = std::function<std::vector<Big>(const std::vector<Big>&)>;
+using Digits100 = boost::multiprecision::number<boost::multiprecision::cpp_bin_float<100>, boost::multiprecision::et_off>;
+using DigitsFunction = std::function<std::vector<Digits100>(const std::vector<Digits100>&)>;
 
 struct PlanesCheck {
   double lowest = -2, highest = 2;              // where boxes begin
@@ -55,25 +55,25 @@ inline std::vector<std::vector<double>> points_of(Draws& draw, const double* low
   return points;
 }
 
-inline void check_gradient(Engine& engine, const BigFunction& f, const std::vector<double>& x, Draws& draw, const PlanesCheck& c, PlanesReport& report) {
+inline void check_gradient(Engine& engine, const DigitsFunction& f, const std::vector<double>& x, Draws& draw, const PlanesCheck& c, PlanesReport& report) {
   const Network& network = engine.network();
   const std::size_t n = x.size();
   const auto size = network.values[static_cast<std::size_t>(network.outputs[0])].size;
   const auto weight = draw.integers(size, -3, 3);
   const auto g = engine.gradient(x, 1, network.outputs[0], weight, Precision::dual);
   REQUIRE(g.ok());
-  const Big h("1e-30");
+  const Digits100 h("1e-30");
   for (std::size_t i = 0; i < n; ++i) {
-    std::vector<Big> up(x.begin(), x.end()), down(up);
+    std::vector<Digits100> up(x.begin(), x.end()), down(up);
     up[i] += h;
     down[i] -= h;
     const auto a = f(up), b = f(down), at = f({x.begin(), x.end()});
-    Big slope = 0, jump = 0;
+    Digits100 slope = 0, jump = 0;
     for (std::size_t e = 0; e < a.size(); ++e) {
-      slope += Big(weight[e]) * (a[e] - b[e]) / (2 * h);
+      slope += Digits100(weight[e]) * (a[e] - b[e]) / (2 * h);
       jump += abs(a[e] + b[e] - 2 * at[e]) / h;
     }
-    if (jump > Big("1e-10")) continue;  // a kink
+    if (jump > Digits100("1e-10")) continue;  // a kink
     report.gradients += !near(g.value().inputs[i], static_cast<double>(slope), 1e-9);
   }
   (void)c;
@@ -81,7 +81,7 @@ inline void check_gradient(Engine& engine, const BigFunction& f, const std::vect
 
 }  // namespace planes_detail
 
-inline PlanesReport check_planes(const std::shared_ptr<const Network>& network, const BigFunction& f, const PlanesCheck& c, std::uint64_t seed = 1) {
+inline PlanesReport check_planes(const std::shared_ptr<const Network>& network, const DigitsFunction& f, const PlanesCheck& c, std::uint64_t seed = 1) {
   PlanesReport report;
   Draws draw(seed);
   auto engine = engine_of(network);
@@ -130,17 +130,17 @@ inline PlanesReport check_planes(const std::shared_ptr<const Network>& network, 
               const auto r = static_cast<std::size_t>(b) * size + e;
               ++report.checked;
               for (const auto& [lower, upper] : {std::pair{interval.lower[r], interval.upper[r]}, std::pair{planes.lower[r], planes.upper[r]}}) {
-                report.outside += !(Big(lower) <= y[e]) || !(y[e] <= Big(upper));
+                report.outside += !(Digits100(lower) <= y[e]) || !(y[e] <= Digits100(upper));
                 if (!rounded.empty()) report.deployed += !(lower <= rounded[e]) || !(rounded[e] <= upper);
               }
               if (planes.lower_plane.empty() || !std::isfinite(planes.lower[r]) || !std::isfinite(planes.upper[r])) {
                 ++report.infinite;
                 continue;
               }
-              Big low = planes.lower_offset[r], high = planes.upper_offset[r];
+              Digits100 low = planes.lower_offset[r], high = planes.upper_offset[r];
               for (std::size_t i = 0; i < n; ++i) {
-                low += Big(planes.lower_plane[r * n + i]) * Big(x[i]);
-                high += Big(planes.upper_plane[r * n + i]) * Big(x[i]);
+                low += Digits100(planes.lower_plane[r * n + i]) * Digits100(x[i]);
+                high += Digits100(planes.upper_plane[r * n + i]) * Digits100(x[i]);
               }
               report.above += !(low <= y[e]) || !(y[e] <= high);
             }
