@@ -83,9 +83,12 @@ class SearchTrial {
     const bool exact_truth = c_.net.piecewise_linear();
     std::optional<std::vector<Rational>> point;
     bool clearly = false;
-    if (exact_truth)
-      for (const Disjunct& d : property_.disjuncts)
-        if (!point) point = ExactTruth(c_.net, property_.box_of(d)).violating(d);
+    violated_.assign(property_.disjuncts.size(), false);
+    for (std::size_t d = 0; exact_truth && d < violated_.size(); ++d) {
+      const auto found = ExactTruth(c_.net, property_.box_of(property_.disjuncts[d])).violating(property_.disjuncts[d]);
+      violated_[d] = found.has_value();
+      if (found && !point) point = found;
+    }
     if (!exact_truth) clearly = clearly_violated();
     SearchRun main = c_.run, second, exact;
     second.options.splits = main.options.splits == Splits::relus ? Splits::inputs : Splits::relus;
@@ -183,6 +186,11 @@ class SearchTrial {
   void confirm(const VerifyResult& r, const VerifyOptions& o, const Property& property, TrialCount* count) {
     (void)property;
     if (std::isnan(r.best_bound)) return fail("the best bound is no number");
+    // Bounds above 0 are proofs, whatever the answer.
+    const bool undecided = r.answer != Answer::unsat && r.answer != Answer::sat;
+    if (undecided && r.best_bound > 0 && std::find(violated_.begin(), violated_.end(), true) != violated_.end()) return fail("a best bound above 0, but violated");
+    for (std::size_t d = 0; d < violated_.size() && !c_.run.nested; ++d)
+      if (violated_[d] && r.disjunct_bound[d] > 0) return fail("a bound above 0 of a disjunct that is violated");
     if (r.answer == Answer::sat) {
       if (!r.counterexample) return fail("sat without a counterexample");
       const std::vector<double>& x = r.counterexample->input;
@@ -211,6 +219,7 @@ class SearchTrial {
   Property property_;
   std::shared_ptr<const std::string> model_;
   std::string spec_;
+  std::vector<bool> violated_;  // by disjunct, where the truth is exact
   std::optional<std::string> wrong_;
 };
 

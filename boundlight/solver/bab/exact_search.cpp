@@ -22,6 +22,7 @@ class PieceWalk {
   // False: ended early.
   bool run() {
     if (polytope_.variables() > limits_.inputs) return ended("more than " + std::to_string(limits_.inputs) + " inputs vary, too many for the exact search");
+    if (network_.cost() > limits_.cost / width_) return ended("the network is too large for the exact search");
     Values values(network_.model().tensors.size());
     auto input = std::make_shared<FormBlock>();
     std::size_t next = 0;
@@ -272,11 +273,6 @@ class PieceWalk {
 ExactAnswer decide_exactly(const ExactNetwork& network, const Property& property, const std::vector<std::size_t>& asked, const ExactLimits& limits, const StopToken& stop) {
   ExactAnswer answer;
   answer.complete = true;
-  if (network.cost() > limits.cost) {
-    answer.complete = false;
-    answer.reason = "the network is too large for the exact search";
-    return answer;
-  }
   std::map<std::size_t, std::vector<std::size_t>> by_box;
   for (const std::size_t d : asked)
     if (!property.box_of(property.disjuncts[d]).empty) by_box[property.disjuncts[d].box].push_back(d);

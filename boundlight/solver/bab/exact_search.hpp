@@ -17,7 +17,7 @@ namespace boundlight::bab {
 
 struct ExactLimits {
   std::size_t inputs = 12;            // that vary
-  std::size_t cost = 200'000;         // of the network (ExactNetwork::cost)
+  std::size_t cost = 1'000'000;       // of the network (ExactNetwork::cost) times the varying inputs and 1
   std::int64_t programs = 20'000;     // linear programs; 0: any number
 };
 

@@ -375,7 +375,7 @@ Result<End> Verifier::decide_without_rounding(End end) {
     for (std::size_t t = 0; t < open_[g].size(); ++t)
       if (open_[g][t]) asked.push_back(problem_.groups[g].targets[t].disjunct);
   ExactLimits limits;
-  if (only) limits = {64, std::size_t{1} << 24, 0};
+  if (only) limits = {64, std::size_t{1} << 28, 0};
   const ExactAnswer answer = decide_exactly(*network, property_, asked, limits, watch_.stop);
   stage("exact search");
   how_.insert("exact search");
