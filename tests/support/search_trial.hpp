@@ -158,7 +158,8 @@ class SearchTrial {
     double seconds = how.interrupt;
     for (int piece = 1;; ++piece) {
       const bool last = !pieces || piece > 40;
-      o.most_domains = last ? 600 : how.piece > 0 ? how.piece * piece : 600;
+      const std::int64_t most = o.exact == Exact::automatic ? 2600 : 600;  // with the exact search on the way
+      o.most_domains = !last && how.piece > 0 ? how.piece * piece : most;
       o.timeout = last ? 0 : seconds;
       seconds *= 2;
       if (last) o.memory = how.options.memory;
@@ -167,7 +168,7 @@ class SearchTrial {
       const VerifyResult& r = result.value();
       for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
         if (entry.path() != o.state) return fail("left " + entry.path().filename().string()), std::nullopt;
-      if (r.answer == Answer::unsat || r.answer == Answer::sat || last || r.answer == Answer::memory || o.most_domains >= 600) {
+      if (r.answer == Answer::unsat || r.answer == Answer::sat || last || r.answer == Answer::memory || o.most_domains >= most) {
         if (r.answer == Answer::timeout && !last) continue;
         confirm(r, o, property, count);
         return r.answer;

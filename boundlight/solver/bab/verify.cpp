@@ -1,80 +1,23 @@
-#include "boundlight/solver/bab/verify.hpp"
+#include "boundlight/solver/bab/verifier.hpp"
 
 #include <tbb/global_control.h>
 
 #include <cmath>
 #include <limits>
-#include <set>
 
-#include "boundlight/core/files.hpp"
-#include "boundlight/solver/bab/exact_search.hpp"
-#include "boundlight/solver/bab/search.hpp"
 #include "boundlight/solver/bab/state.hpp"
 #include "boundlight/solver/evidence/write.hpp"
 
 namespace boundlight {
+namespace bab::verifying {
 namespace {
-
-using namespace bab;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::int64_t kSmall = 1500;     // elements of all values: attacks cost next to nothing
 constexpr double kAttackShare = 0.2;      // of the time of a search
 constexpr std::int64_t kFewInputs = 20;  // split these rather than ReLUs
 
-class Verifier {
- public:
-  Verifier(std::shared_ptr<const Network> network, const Property& property, const VerifyOptions& options)
-      : network_(std::move(network)), property_(property), options_(options), watch_{options, result_, stop_of(options)} {
-    watch_.memory = options.memory ? options.memory : std::max<std::uint64_t>(physical_memory() / 4, std::uint64_t{1} << 28);
-  }
-  Result<VerifyResult> run();
-
- private:
-  Result<VerifyResult> finish(End end);
-  static StopToken stop_of(const VerifyOptions& o) { return o.timeout > 0 ? o.stop.with_deadline(o.timeout) : o.stop; }
-  Result<void> prepare();
-  Result<bool> try_attack(std::int64_t starts, int steps);
-  Result<bool> interlude(std::size_t g, const std::vector<bool>& open);
-  Result<void> root_bounds(Method method);
-  Result<End> search();
-  Result<End> decide_without_rounding(End end);
-  bool by_inputs(const Group& group) const;
-  const std::string& subject();
-  Result<void> save(std::size_t group, std::string regions);
-  Result<bool> resume();
-  Result<void> certify();
-  void stage(const char* name);
-  bool all_closed() const;
-  void conclude(End end);
-  double least_open(std::size_t g) const;
-  void close(std::size_t g, std::size_t t, std::vector<double> lambda);
-  void note_interruption();
-
-  std::shared_ptr<const Network> network_;
-  const Property& property_;
-  const VerifyOptions& options_;
-  VerifyResult result_;
-  Watch watch_;
-  Problem problem_;
-  std::unique_ptr<Engine> engine_;
-  std::unique_ptr<Replayer> replayer_;
-  std::optional<LazyExactNetwork> exact_;
-  std::vector<std::vector<bool>> open_;  // [group][target]
-  std::vector<SearchTree> trees_;        // [group]: shared by its targets
-  std::vector<std::vector<SearchTree>> own_;               // [group][target]: those that have a tree of their own
-  std::vector<std::vector<std::vector<double>>> lambda_;   // [group][target]: multipliers that did best on the whole box
-  std::set<std::string> how_;
-  std::size_t group_ = 0;                // searches go on here
-  std::string regions_;                  // with these
-  std::string subject_;                  // of the state file
-  double seconds_before_ = 0;
-  std::uint64_t attacks_ = 0;
-  std::int64_t restarts_ = 0;            // of interludes
-  double attack_seconds_ = 0;
-  std::chrono::steady_clock::time_point searching_ = std::chrono::steady_clock::now();
-  std::chrono::steady_clock::time_point lap_ = std::chrono::steady_clock::now();
-};
+}  // namespace
 
 void Verifier::stage(const char* name) {
   const auto now = std::chrono::steady_clock::now();
@@ -153,6 +96,8 @@ Result<bool> Verifier::try_attack(std::int64_t starts, int steps) {
 // While regions are searched, a part of the time goes to further attacks on what is open, each from other starts and longer than the
 // one before.
 Result<bool> Verifier::interlude(std::size_t g, const std::vector<bool>& open) {
+  BL_TRY(exactly, exact_interlude());
+  if (exactly) return true;
   if (!options_.attack || (options_.attack_restarts > 0 && restarts_ >= options_.attack_restarts)) return false;
   const auto now = std::chrono::steady_clock::now();
   if (attack_seconds_ > kAttackShare * std::chrono::duration<double>(now - searching_).count()) return false;
@@ -307,6 +252,10 @@ Result<End> Verifier::search() {
     BL_TRY(end, inputs ? search_inputs(context) : search_relus(context));
     stage(inputs ? "input splits" : "relu splits");
     how_.insert(inputs ? "input splits" : "relu splits");
+    if (exactly_closed_) {
+      close_all();
+      return End::closed;
+    }
     if (end != End::closed) {
       for (std::size_t later = g + 1; later < open_.size(); ++later) result_.best_bound = std::min(result_.best_bound, least_open(later));
       return end;
@@ -362,43 +311,12 @@ void Verifier::conclude(End end) {
   }
 }
 
-// What is left open, by the exact search.
-Result<End> Verifier::decide_without_rounding(End end) {
-  const bool only = options_.exact == Exact::only;
-  const ExactNetwork* network = exact_ ? exact_->get() : nullptr;
-  if (!network) {
-    if (only) result_.reason = options_.semantics != Semantics::real ? "the exact search is about real arithmetic only" : "the exact search needs a piecewise-linear network whose coefficients are doubles, in a file that the checker reads";
-    return end;
-  }
-  std::vector<std::size_t> asked;
+void Verifier::close_all() {
   for (std::size_t g = 0; g < open_.size(); ++g)
-    for (std::size_t t = 0; t < open_[g].size(); ++t)
-      if (open_[g][t]) asked.push_back(problem_.groups[g].targets[t].disjunct);
-  ExactLimits limits;
-  if (only) limits = {64, std::size_t{1} << 28, 0};
-  const ExactAnswer answer = decide_exactly(*network, property_, asked, limits, watch_.stop);
-  stage("exact search");
-  how_.insert("exact search");
-  result_.notes.push_back("exact search: " + std::to_string(answer.pieces) + " linear pieces, " + std::to_string(answer.programs) + " linear programs");
-  if (answer.input) {
-    BL_TRY(found, exact_counterexample(*engine_, *network, *answer.input, *answer.disjunct));
-    result_.counterexample = std::move(found);
-    return End::sat;
-  }
-  if (answer.disjunct) {
-    result_.reason = answer.reason;
-    return end;
-  }
-  if (!answer.complete) {
-    if (watch_.stop.stop_requested()) return End::stopped;
-    if (only) result_.reason = answer.reason;
-    return end;
-  }
-  for (auto& group : open_) group.assign(group.size(), false);
-  for (const std::size_t d : asked) result_.disjunct_bound[d] = kInfinity;
-  if (options_.certificate) result_.certificate_reason = "decided without rounding by the exact search, for which there is no certificate";
-  replayer_ = nullptr;
-  return End::closed;
+    for (std::size_t t = 0; t < open_[g].size(); ++t) {
+      open_[g][t] = false;
+      result_.disjunct_bound[problem_.groups[g].targets[t].disjunct] = kInfinity;
+    }
 }
 
 Result<VerifyResult> Verifier::run() {
@@ -469,7 +387,7 @@ Result<VerifyResult> Verifier::finish(End end) {
   return std::move(result_);
 }
 
-}  // namespace
+}  // namespace bab::verifying
 
 std::string_view text(Answer answer) {
   switch (answer) {
@@ -487,7 +405,7 @@ Result<VerifyResult> verify(std::shared_ptr<const Network> network, const Proper
   const auto start = std::chrono::steady_clock::now();
   std::optional<tbb::global_control> threads;
   if (options.threads > 0) threads.emplace(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(options.threads));
-  auto result = Verifier(std::move(network), property, options).run();
+  auto result = bab::verifying::Verifier(std::move(network), property, options).run();
   if (result.ok()) result.value().seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }

@@ -46,7 +46,8 @@ enum class Splits : std::uint8_t {
 
 // The search without rounding (exact_search.hpp): decides thresholds that are touched, on small piecewise-linear networks.
 enum class Exact : std::uint8_t {
-  automatic,  // where the search over regions ends undecided, within limits; and single points that enclosures cannot decide
+  automatic,  // where the search over regions ends undecided, or is long for a small network, within limits; and single points
+              // that enclosures cannot decide
   off,
   only,       // nothing else, and as long as it takes
 };
