@@ -52,6 +52,7 @@ class Certifier {
   };
   std::int32_t grow(std::vector<const Part*> parts, std::size_t depth);
   void bound_planes(std::uint32_t disjunct, const check::Boxes& root);
+  void find_loose(std::int32_t at, double least, std::vector<Plane*>& loose);
   void collect(std::int32_t at, std::vector<double> least, std::vector<double>& verified) const;
   std::int32_t write(check::Tree& tree, std::int32_t at, std::vector<bool> open, const std::vector<double>& verified);
   std::uint32_t name_of(const EvaEvidence::Cut& cut) { return certificate.name_id(network_.values[static_cast<std::size_t>(map_.evidence->layers[static_cast<std::size_t>(cut.layer)].before)].name); }
@@ -139,9 +140,10 @@ Result<void> Certifier::refine(Engine& engine) {
   region.lower = q_.lower;
   region.upper = q_.upper;
   BoundOptions options = o_.bounds;
-  options.method = Method::alpha;
+  options.method = Method::crown;  // what searched slopes decide needs slopes in the certificate
   options.progress = nullptr;
   BL_TRY(boxes, engine.boxes(region, options, nullptr));
+  options.method = Method::alpha;
   check::Bounds& section = certificate.bounds[kBackward - 1];
   BL_CHECK(bab::refine_root(engine, group, activations, options, boxes, &section));
   std::erase_if(section.steps, [](const check::BackwardStep& s) { return s.listed.empty(); });  // the mode's own rows instead
@@ -249,16 +251,16 @@ std::vector<check::Split> Certifier::path_of(const Part& part) {
 
 // What every plane of the tree says about every member.
 void Certifier::bound_planes(std::uint32_t disjunct, const check::Boxes& root) {
-  std::vector<std::pair<Plane*, bool>> planes;  // and whether it is the last word on a part that was not cut
+  std::vector<Plane*> planes;
   for (Grown& node : nodes_)
-    for (Plane& plane : node.planes) planes.emplace_back(&plane, node.low < 0 && &plane == &node.planes.back());
+    for (Plane& plane : node.planes) planes.push_back(&plane);
   for (std::size_t from = 0; from < planes.size(); from += kRowsAtOnce) {
     const std::size_t count = std::min(kRowsAtOnce, planes.size() - from);
     std::vector<check::Choices> choices(count);
     std::vector<std::vector<check::Split>> paths(count);
     std::vector<check::Row> rows;
     for (std::size_t i = 0; i < count; ++i) {
-      const Part& part = *planes[from + i].first->part;
+      const Part& part = *planes[from + i]->part;
       choices[i] = propagation_->resolve(slopes_of(part), check::Choices(model_.ops.size()));
       paths[i] = path_of(part);
       rows.push_back(row(disjunct, &choices[i]));
@@ -267,15 +269,31 @@ void Certifier::bound_planes(std::uint32_t disjunct, const check::Boxes& root) {
     }
     const std::vector<check::LinearForm> forms = propagation_->backward(root, rows);
     tbb::parallel_for(std::size_t{0}, count, [&](std::size_t i) {
-      Plane& plane = *planes[from + i].first;
-      for (const check::Box& box : boxes_) plane.bound.push_back(-check::lowest(forms[i], box));
-      if (!planes[from + i].second || paths[i].empty() || plane.bound[0] <= map_.verified_base) return;
-      // Looser than what the engine found: what do the splits say about the boxes behind them? The part may be empty.
-      const auto boxes = propagation_->boxes(box_, &root, paths[i], &certificate.bounds[kIntervals - 1]);
-      plane.empty = boxes->empty;
-      if (plane.empty) plane.bound.assign(members_, -kInfinity);
+      for (const check::Box& box : boxes_) planes[from + i]->bound.push_back(-check::lowest(forms[i], box));
     });
   }
+  std::vector<Plane*> loose;
+  find_loose(0, kInfinity, loose);
+  std::vector<std::vector<check::Split>> paths;
+  for (const Plane* plane : loose) paths.push_back(path_of(*plane->part));
+  tbb::parallel_for(std::size_t{0}, loose.size(), [&](std::size_t i) {
+    loose[i]->empty = propagation_->boxes(box_, &root, paths[i], &certificate.bounds[kIntervals - 1])->empty;
+    if (loose[i]->empty) loose[i]->bound.assign(members_, -kInfinity);
+  });
+}
+
+// The parts that all planes on the way to them bound much less tightly than the engine did: it may have found that the boxes behind
+// their splits hold no point.
+void Certifier::find_loose(std::int32_t at, double least, std::vector<Plane*>& loose) {
+  Grown& node = nodes_[static_cast<std::size_t>(at)];
+  for (const Plane& plane : node.planes) least = std::min(least, plane.bound[0]);
+  if (node.low >= 0) {
+    find_loose(node.low, least, loose);
+    find_loose(node.high, least, loose);
+    return;
+  }
+  const double tolerated = map_.verified_base + 0.05 * (map_.verified_base - map_.attained_base);  // eight bits per slope cost a little
+  if (!node.planes.empty() && least > tolerated && !node.planes.back().part->cuts.empty()) loose.push_back(&node.planes.back());
 }
 
 // AOv of every member: the largest over all parts of the least that any plane on the way to the part says.

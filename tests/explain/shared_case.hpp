@@ -20,6 +20,7 @@ struct SharedCase {
   std::shared_ptr<const Network> network;
   std::unique_ptr<Engine> engine;
   EvaQuestion question;
+  PixelBall ball;
   std::vector<double> exact_x;  // the image in double, where `question.x` has the nearest float32 numbers
 };
 
@@ -40,7 +41,7 @@ inline SharedCase shared_case(const std::string& model, const std::string& image
   if (!image.ok()) FAIL(image.error().text());
   const auto bytes = image->to_doubles();
   const std::int64_t pixels = cells.height * cells.width, channels = static_cast<std::int64_t>(bytes.size()) / pixels;
-  PixelBall ball;
+  PixelBall& ball = c.ball;
   ball.eps = eps;
   ball.clip = {0, 1};
   for (std::int64_t ch = 0; ch < channels; ++ch)
