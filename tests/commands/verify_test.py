@@ -205,7 +205,7 @@ class Verify(support.Case):
                                  ("eps: must be a number", {"eps": "x"}), ("epsilon: is not a known field", {"epsilon": 1}), ("3 inputs .* the model has 1024", {"image": [0, 0, 0]}),
                                  ("picture.png", {"image": "picture.png"}), ("clip", {"clip": [1, 0]})):
             self.refused(sentence, "verify", HONEST, self.file("bad.json", json.dumps({**good, **change})))
-        self.refused("not valid JSON", "verify", HONEST, self.file("bad.json", '{"property": '))
+        self.refused("no valid JSON", "verify", HONEST, self.file("bad.json", '{"property": '))
 
 
 if __name__ == "__main__":

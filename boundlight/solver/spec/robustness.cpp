@@ -36,8 +36,8 @@ class Reader : public nlohmann::json_sax<nlohmann::json> {
   bool end_object() override { return end(); }
   bool end_array() override { return end(); }
   bool key(string_t& k) override { key_ = k; return true; }
-  bool parse_error(std::size_t at, const std::string&, const nlohmann::detail::exception& e) override {
-    problem = "not valid JSON at byte " + std::to_string(at) + ": " + e.what();
+  bool parse_error(std::size_t at, const std::string&, const nlohmann::detail::exception&) override {  // whose words quote the text
+    problem = "is no valid JSON from byte " + std::to_string(at) + " on; correct the file";
     return false;
   }
 
@@ -205,7 +205,7 @@ Result<Property> robustness_property(const Robustness& r, const std::string& sou
 Result<Robustness> parse_robustness_json(std::string_view text, const std::string& source, const ImageReader& read_image) {
   Reader reader;
   if (!nlohmann::json::sax_parse(text.begin(), text.end(), &reader))
-    return Error{ErrorKind::bad_input, source, reader.problem.empty() ? "not valid JSON" : reader.problem};
+    return Error{ErrorKind::bad_input, source, reader.problem.empty() ? "is no valid JSON" : reader.problem};
   if (reader.root.kind != Value::object) return Error{ErrorKind::bad_input, source, "the file must hold one JSON object"};
   Robustness r;
   bool has_image = false;
