@@ -25,9 +25,10 @@ cp /etc/resolv.conf "$root/etc/resolv.conf"
 cp /etc/ssl/certs/ca-certificates.crt "$root/etc/machine-certificates.crt"
 git clone -q --no-hardlinks . "$root/boundlight"
 
-mount --bind /dev "$root/dev"
+mount --bind --make-private /dev "$root/dev"
 mount -t proc proc "$root/proc"
-trap 'umount "$root/proc" "$root/dev"' EXIT
+mount --bind /dev/pts "$root/dev/pts"
+trap 'umount "$root/dev/pts" "$root/proc" "$root/dev"' EXIT
 pass=(PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 PIP_CERT=/etc/machine-certificates.crt)
 for name in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY PIP_INDEX_URL CI; do
   [[ -z ${!name:-} ]] || pass+=("$name=${!name}")
