@@ -25,6 +25,7 @@ constexpr std::int64_t kPartsAtOnce = 128;
 constexpr int kFirstSteps = 20, kSteps = 8;
 constexpr int kLastSteps = 40, kLastSearches = 5;  // of a part in which no neuron is left to cut at
 constexpr std::size_t kMostBytes = std::size_t{1} << 29;  // of parts that wait
+constexpr double kDearCharge = 0.2;  // rounding in float that costs more of a part's gap: searches are in double from then on
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 using Cut = EvaEvidence::Cut;
@@ -92,6 +93,7 @@ class Tree {
     double score = -kInfinity;
     std::vector<double> point;
   };
+  Precision precision_ = Precision::single;
   std::map<std::int64_t, Seen> seen_;  // the best point for B (-1) and for cells that parts were aimed at
 };
 
@@ -192,7 +194,7 @@ Result<void> Tree::ask(const std::vector<Part>& parts, int steps, const StopToke
   s.aim = &aim;
   s.options = o_.bounds;
   s.options.method = Method::alpha;
-  s.options.precision = Precision::single;
+  s.options.precision = precision_;
   s.options.alpha_steps = steps;
   s.options.stop = stop;
   s.options.progress = nullptr;
@@ -316,6 +318,7 @@ Result<void> Tree::bound(std::vector<Part>& parts, int steps, const StopToken& s
   std::vector<std::int64_t> aims;
   for (std::size_t p = 0; p < parts.size(); ++p) {
     if (!(parts[p].gap > tolerance())) continue;
+    if (s.charge[p] > kDearCharge * parts[p].gap) precision_ = Precision::dual;
     points.insert(points.end(), found[p].worst.begin(), found[p].worst.end());
     aims.push_back(parts[p].aim);
     double* z = points.data() + points.size() - n;
