@@ -133,7 +133,7 @@ Result<std::vector<ValueId>> normalizations(const NodeView& node, const std::vec
 
 bool needs_rewriting(const NodeView& node) {
   const std::string& op = node.node->op;
-  if (op == "LayerNormalization" && (has_output(node, 1) || has_output(node, 2))) return node.variable(0);
+  if (op == "LayerNormalization" && (has_output(node, 1) || has_output(node, 2))) return node.variable(0) || node.variable(1) || node.variable(2);
   return (op == "Conv" || op == "ConvTranspose" || op == "LayerNormalization") && (node.variable(1) || node.variable(2));
 }
 

@@ -59,7 +59,24 @@ Result<std::string> read_file(const std::filesystem::path& path, std::uint64_t m
   }
 }
 
-Result<void> write_file(const std::filesystem::path& path, std::string_view bytes) {
+namespace {
+
+// A device, a pipe or a terminal is written to, not replaced.
+Result<void> write_through(const std::filesystem::path& path, std::string_view bytes) {
+  Descriptor file{::open(path.c_str(), O_WRONLY | O_CLOEXEC)};
+  if (file.fd < 0) return io_error(path, "cannot open the file: " + reason());
+  return write_all(file.fd, bytes, path);
+}
+
+}  // namespace
+
+Result<void> write_file(const std::filesystem::path& named, std::string_view bytes) {
+  struct stat info{};
+  const bool there = ::stat(named.c_str(), &info) == 0;
+  if (there && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) return write_through(named, bytes);
+  std::error_code none;
+  const std::filesystem::path linked = there ? std::filesystem::canonical(named, none) : named;  // of a link, what it leads to
+  const std::filesystem::path& path = none ? named : linked;
   const std::filesystem::path aside = path.string() + ".part-" + std::to_string(::getpid());
   {
     Descriptor file{::open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)};

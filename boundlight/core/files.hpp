@@ -15,7 +15,8 @@ namespace boundlight {
 // The bytes of a regular file of at most `max_bytes`. Errors: io (missing, directory, unreadable), out_of_memory (too big).
 Result<std::string> read_file(const std::filesystem::path& path, std::uint64_t max_bytes = std::uint64_t{1} << 34);
 
-// Writes beside `path` and renames over it, so that a reader sees the old file or the new one and never a part.
+// Writes beside `path` (of a link: beside what it leads to) and renames over it, so that a reader sees the old file or the new one
+// and never a part. Devices, pipes and terminals are written to.
 Result<void> write_file(const std::filesystem::path& path, std::string_view bytes);
 
 // Bytes of memory of this machine; 0 when the system does not say.

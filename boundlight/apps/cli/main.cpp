@@ -62,6 +62,10 @@ int main(int argc, char** argv) {
   std::signal(SIGTERM, on_interrupt);
   try {
     const auto done = session.run();
+    if (done.ok() && (std::fflush(stdout) != 0 || std::ferror(stdout))) {
+      std::fprintf(stderr, "boundlight: standard output: cannot write the answer; is the disk full?\n");
+      return cli::kBadInput;
+    }
     if (done.ok()) return *done;
     std::fprintf(stderr, "boundlight: %s\n", done.error().text().c_str());
     return exit_code_of(done.error());

@@ -14,7 +14,7 @@ namespace {
 struct RunArguments {
   InputArguments input;
   std::vector<std::string> nodes;
-  std::string json, device = "cpu", precision = "single";
+  std::string json, device = "cpu", precision = "auto";
   int top = 5;
 };
 
@@ -29,11 +29,17 @@ void print_top(const std::string& name, const double* v, std::int64_t n, int top
     std::printf("  %-24s %.9g\n", class_name(labels, order[static_cast<std::size_t>(i)]).c_str(), v[order[static_cast<std::size_t>(i)]]);
 }
 
+// A float64 value that varies: a float32 runtime would compute it in float64, too.
+bool has_doubles(const Network& network) {
+  return std::any_of(network.values.begin(), network.values.end(), [](const NetworkValue& v) { return !v.constant && v.type == DataType::float64; });
+}
+
 // By the engine, or in the graph's own element types where it needs them (integers, 16-bit floats).
 Result<std::vector<std::vector<double>>> values_of(const std::shared_ptr<const Network>& network, const LoadedInputs& inputs, const std::vector<ValueId>& wanted, const RunArguments& o) {
   if (!needs_typed_values(*network)) {
     BL_TRY(engine, make_engine(network, o.device));
-    return engine->evaluate(inputs.values, inputs.batch, wanted, o.precision == "double" ? Precision::dual : Precision::single);
+    const bool dual = o.precision == "double" || (o.precision == "auto" && has_doubles(*network));
+    return engine->evaluate(inputs.values, inputs.batch, wanted, dual ? Precision::dual : Precision::single);
   }
   std::vector<std::vector<double>> values(wanted.size());
   for (std::int64_t b = 0; b < inputs.batch; ++b) {
@@ -86,7 +92,7 @@ void add_run(CLI::App& app, Session& session) {
   add_input_options(*command, o->input, true);
   command->add_option("--node", o->nodes, "Value to print by name (several allowed); default: the outputs")->allow_extra_args(false);
   command->add_option("--top", o->top, "How many of the largest numbers to print")->check(CLI::PositiveNumber)->capture_default_str();
-  command->add_option("--precision", o->precision, "single (as a float32 runtime) or double")->check(CLI::IsMember({"single", "double"}))->capture_default_str();
+  command->add_option("--precision", o->precision, "single (as a float32 runtime), double, or auto: double where the model itself computes in float64")->check(CLI::IsMember({"auto", "single", "double"}))->capture_default_str();
   command->add_option("--device", o->device, "cpu, cuda or emulated")->capture_default_str();
   add_json_option(*command, o->json);
   command->footer("Example: boundlight run examples/honest.onnx --input examples/images.npz:images[0]\n"

@@ -38,6 +38,8 @@ struct LaneLayout {
   }
 };
 
+constexpr std::int64_t kMostPadded = 4096;
+
 template <class T>
 class ConvLanes {
  public:
@@ -61,7 +63,8 @@ class ConvLanes {
             term_.push_back(static_cast<std::int32_t>(c * layout_.size() + cell(z * w.dilation[0], y * w.dilation[1], x * w.dilation[2])));
   }
 
-  bool offered() const { return g_.samples == 1 && !at_.empty(); }
+  // Not where the padding is far larger than the input: side by side it would take memory that rows do not.
+  bool offered() const { return g_.samples == 1 && !at_.empty() && layout_.size() <= kMostPadded + 4 * g_.at.in_size(); }
 
   // weights: [out_channels][terms]; bias [out_channels] or null.
   void run(Device& d, const T* weights, const T* bias, const T* x, T* y, bool rectify) const {
